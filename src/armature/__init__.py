@@ -1,0 +1,71 @@
+"""Armature: the T2I-Adapter framework; structure control for frozen Stable Diffusion U-Nets.
+
+Names are resolved on first use, so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from armature.errors import (
+    ArmatureError,
+    AttachError,
+    CheckpointError,
+    ConditionError,
+    DatasetError,
+    RecipeError,
+)
+
+if TYPE_CHECKING:
+    from armature.adapters.features import Features
+    from armature.checkpoints.load import load_adapter
+    from armature.conditions.extract import extract
+    from armature.embedded.load import embedded_pipeline
+    from armature.generate import generate
+    from armature.injection.attach import Attachment, attach
+    from armature.injection.control import Control
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Attachment": "armature.injection.attach",
+    "Control": "armature.injection.control",
+    "Features": "armature.adapters.features",
+    "attach": "armature.injection.attach",
+    "embedded_pipeline": "armature.embedded.load",
+    "extract": "armature.conditions.extract",
+    "load_adapter": "armature.checkpoints.load",
+}
+
+__all__ = [
+    "ArmatureError",
+    "AttachError",
+    "Attachment",
+    "CheckpointError",
+    "ConditionError",
+    "Control",
+    "DatasetError",
+    "Features",
+    "RecipeError",
+    "__version__",
+    "attach",
+    "embedded_pipeline",
+    "extract",
+    "generate",
+    "load_adapter",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "generate":
+        # The function shares its module's name; bind it over the submodule attribute.
+        value = import_module("armature.generate").generate
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'armature' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
