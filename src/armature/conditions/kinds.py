@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from itertools import pairwise
 
 from armature.errors import ConditionError
 
@@ -93,7 +94,7 @@ def kind_in_source(source: str) -> str | None:
     """
     last = source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     words = tidy_name(_NAME_OF_FILE.sub("", last)).split("_")
-    pairs = ["_".join(pair) for pair in zip(words, words[1:], strict=False)]
+    pairs = ["_".join(pair) for pair in pairwise(words)]
     for word in [*pairs, *words]:
         if word in KINDS:
             return word

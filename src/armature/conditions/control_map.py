@@ -1,0 +1,207 @@
+"""A control as its adapter wants it: the contract applied to any picture, with a note on everything that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from armature.conditions.arrays import array_values, is_tensor, tensor_to_numpy
+from armature.conditions.contract import WHITE_ON_BLACK, InputContract
+from armature.conditions.drawing import clean_values, recognise
+from armature.conditions.fit import Content, Fit, fit_note, fit_values
+from armature.conditions.picture import Pixels, read_pixels, to_picture
+from armature.errors import ConditionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL import Image
+
+_COLOURED = ("seg", "openpose", "keypose", "color")
+# Seg maps that went through JPEG or smooth scaling keep most pixels near a palette colour; wrong palettes do not.
+_NEAR_COLOUR = 12 / 255
+
+
+@dataclass(frozen=True)
+class PreparedControl:
+    """A control that fits its contract.
+
+    tensor: (N, C, H, W) float32, within the contract's range, channels in the contract's order.
+    picture: the first control as a person would look at it: "L" or "RGB", never reordered to BGR.
+    notes: every change made, as sentences.
+    """
+
+    tensor: torch.Tensor
+    picture: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def prepare_control(
+    source: Any,
+    contract: InputContract,
+    *,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "stretch",
+    allow_empty: bool = False,
+) -> PreparedControl:
+    """Apply the contract to a picture, or to a list of pictures, which gives a batch.
+
+    source: path, PIL picture, NumPy array, tensor, (N, C, H, W) tensor, or a sequence of single ones.
+    size: (height, width) in pixels; None keeps the picture's own, which all pictures of a batch must then share.
+    fit: see `fit_values`; label maps and binarised maps never gain in-between values.
+    Raises ConditionError for what `read_pixels` refuses, an all-black or blank control (unless allow_empty), an empty
+    list, and pictures of different sizes without `size`.
+    """
+    import numpy as np
+    import torch
+
+    sources = _sources(source)
+    done = [_prepare_one(one, contract, size, fit, allow_empty) for one in sources]
+    shapes = {pixels.values.shape[:2] for pixels in done}
+    if len(shapes) > 1:
+        raise ConditionError(
+            f"The controls of one batch have different sizes (height, width) {sorted(shapes)}; "
+            "give `size`, or pictures of one size."
+        )
+    stacked = np.stack([pixels.values for pixels in done]).transpose(0, 3, 1, 2)
+    if contract.order == "BGR":
+        stacked = stacked[:, ::-1]
+    low, high = contract.range
+    if contract.range != (0.0, 1.0):
+        stacked = stacked * np.float32(high - low) + np.float32(low)
+    # A copy: from_numpy would otherwise share memory with the caller's array, or refuse negative strides.
+    tensor = torch.from_numpy(np.array(stacked, dtype=np.float32, order="C"))
+    first = done[0].values
+    shown = first if first.shape[-1] in (1, 3) else first[..., :1]
+    notes = dict.fromkeys(note for pixels in done for note in pixels.notes)
+    return PreparedControl(tensor, to_picture(shown), tuple(notes))
+
+
+def _sources(source: Any) -> list[Any]:
+    """The single controls in a source: a list as it is, a batched tensor taken apart, anything else alone."""
+    if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
+        if not source:
+            raise ConditionError("The list of control pictures is empty; give at least one.")
+        return list(source)
+    if is_tensor(source) and source.ndim == 4:
+        if source.shape[0] == 0:
+            raise ConditionError(f"The control tensor has shape {tuple(source.shape)}: no pictures in it.")
+        return list(source)
+    return [source]
+
+
+def _prepare_one(
+    source: Any, contract: InputContract, size: tuple[int, int] | None, fit: Fit, allow_empty: bool
+) -> Pixels:
+    pixels = _read_raw(source, contract) if contract.order == "raw" else read_pixels(source)
+    values, notes = pixels.values, list(pixels.notes)
+    if contract.polarity == WHITE_ON_BLACK:
+        values = _white_on_black(values, contract, notes, allow_empty)
+    values = _channels(values, contract, notes)
+    if not allow_empty and float(values.max()) < 1 / 255:
+        raise ConditionError(f"The {contract.kind} control is all black: it would control nothing.")
+    content: Content = "labels" if contract.palette is not None else "picture"
+    if contract.binarize is not None:
+        values, content = _binary(values, contract, notes, allow_empty), "lines"
+    if contract.palette is not None:
+        _check_palette(values, contract.palette, notes)
+    if size is not None:
+        note = fit_note(values.shape[:2], size, fit)
+        values = fit_values(values, size, fit, content=content)
+        if note is not None:
+            notes.append(note)
+    if contract.order == "BGR":
+        notes.append("Channels go in as blue, green, red: this adapter was trained so.")
+    return Pixels(values, tuple(notes))
+
+
+def _read_raw(source: Any, contract: InputContract) -> Pixels:
+    """A tensor or array with the contract's unusual number of channels, first or last, as (H, W, C)."""
+    array = tensor_to_numpy(source) if is_tensor(source) else source
+    shape = getattr(array, "shape", None)
+    if shape is None or len(shape) != 3 or contract.channels not in (shape[0], shape[-1]):
+        raise ConditionError(
+            f"This adapter takes {contract.channels} channels, which no picture file has; "
+            f"give a tensor of shape ({contract.channels}, height, width), not {shape or type(source).__name__}."
+        )
+    values, notes = array_values(array)
+    return Pixels(values.transpose(1, 2, 0) if shape[0] == contract.channels else values, notes)
+
+
+def _white_on_black(values: np.ndarray, contract: InputContract, notes: list[str], allow_empty: bool) -> np.ndarray:
+    found = recognise(values)
+    if found == "blank":
+        if allow_empty:
+            return values
+        tone = "all black" if float(values.max()) < 0.5 else "blank"
+        raise ConditionError(f"The {contract.kind} control is {tone}: it holds no line. Give white lines on black.")
+    if found == "drawing":
+        values, more = clean_values(values)
+        notes.extend(more)
+    elif found == "picture":
+        notes.append(
+            f"This looks like a picture, not like lines; for {contract.kind} lines extract them first "
+            f"(armature extract {contract.kind})."
+        )
+    return values
+
+
+def _channels(values: np.ndarray, contract: InputContract, notes: list[str]) -> np.ndarray:
+    import numpy as np
+
+    have = values.shape[-1]
+    if contract.order == "raw" or have == contract.channels:
+        if have == 3 and contract.kind in _COLOURED and _is_grey(values):
+            notes.append(f"The {contract.kind} control is grey; its adapter knows things by their colours.")
+        return values
+    if contract.channels == 1:
+        if contract.polarity == WHITE_ON_BLACK:
+            # The brightest channel: a blue line is a line, and luma would make it nearly black.
+            grey = values.max(axis=-1, keepdims=True)
+        else:
+            grey = (values @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        if not _is_grey(values):
+            notes.append("Colours were reduced to brightness.")
+        return grey.astype(np.float32)
+    if contract.kind in _COLOURED:
+        notes.append(f"The {contract.kind} control is grey; its adapter knows things by their colours.")
+    return np.repeat(values, contract.channels, axis=-1)
+
+
+def _is_grey(values: np.ndarray) -> bool:
+    return float((values.max(axis=-1) - values.min(axis=-1)).max()) < 2 / 255
+
+
+def _binary(values: np.ndarray, contract: InputContract, notes: list[str], allow_empty: bool) -> np.ndarray:
+    """Values above the contract's threshold as 1, the rest 0; a note when grey was lost."""
+    import numpy as np
+
+    binary = (values > contract.binarize).astype(np.float32)
+    if not allow_empty and not binary.any():
+        raise ConditionError(
+            f"The {contract.kind} control is empty once cut at {contract.binarize}: its brightest value is "
+            f"{float(values.max()):.2f}. Draw brighter lines, or lower the contract's threshold."
+        )
+    if float(np.abs(binary - values).max()) > 2 / 255:
+        notes.append(f"Grey levels were cut at {contract.binarize} to black and white.")
+    return binary
+
+
+def _check_palette(values: np.ndarray, palette: str, notes: list[str]) -> None:
+    import numpy as np
+
+    from armature.conditions.palettes import palette_colours
+
+    colours = palette_colours(palette)
+    if colours is None:
+        return
+    step = max(1, min(values.shape[:2]) // 64)
+    sample = values[::step, ::step].reshape(-1, 3)
+    distance = np.abs(sample[:, None] - colours[None].astype(np.float32) / 255).max(axis=-1).min(axis=-1)
+    strange = float((distance > _NEAR_COLOUR).mean())
+    if strange > 0.2:
+        notes.append(
+            f"{strange:.0%} of the map has colours that are not in the {palette} palette; "
+            "its adapter will misread them."
+        )
