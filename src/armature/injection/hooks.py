@@ -1,0 +1,137 @@
+"""The forward hooks that add features at the sites, and the plain way to use them: given features, no pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from armature.adapters.features import Features
+from armature.errors import AttachError
+from armature.injection.sites import Site, find_sites
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What one site adds to its output.
+
+    value: (batch or 1, channels, height, width) when split is None; else (*dims, channels, height, width), where each
+    of dims is the same as in split or 1.
+    split: how the output's batch is divided, (guidance copies, controls, images per control, frames), or None.
+    Values of size 1 are broadcast, never copied.
+    """
+
+    value: torch.Tensor
+    split: tuple[int, ...] | None = None
+
+
+def register_site_hooks(sites: tuple[Site, ...], read: Callable[[int], Addition | None]) -> list[RemovableHandle]:
+    """Put a hook on every site, or on none when that fails.
+
+    read: gives what site i adds at this moment, or None; called at every forward pass of the site.
+    """
+    handles: list[RemovableHandle] = []
+    try:
+        for index, site in enumerate(sites):
+            handles.append(site.module.register_forward_hook(_site_hook(index, site, read)))
+    except BaseException:
+        remove_hooks(handles)
+        raise
+    return handles
+
+
+def remove_hooks(handles: list[RemovableHandle]) -> None:
+    """Take the hooks away again and forget their handles."""
+    while handles:
+        handles.pop().remove()
+
+
+def _site_hook(index: int, site: Site, read: Callable[[int], Addition | None]) -> Callable[..., Any]:
+    def add_features(module: nn.Module, arguments: Any, output: Any) -> Any:
+        addition = read(index)
+        if addition is None:
+            return None
+        # Transformer blocks answer with a tuple, residual blocks and downsamplers with the tensor itself.
+        if isinstance(output, tuple):
+            return (_added(output[0], addition, site), *output[1:])
+        return _added(output, addition, site)
+
+    return add_features
+
+
+def _added(output: torch.Tensor, addition: Addition, site: Site) -> torch.Tensor:
+    value, split = addition.value, addition.split
+    if value.shape[-3:] != output.shape[-3:] or (split is None and value.shape[0] not in (1, output.shape[0])):
+        raise AttachError(
+            f"A feature of shape {tuple(value.shape)} meets the output {tuple(output.shape)} of {site.name}; "
+            "give a control of the size and batch of this call."
+        )
+    # Out of place: the cached value must stay as it is, and autograd must be able to follow the sum.
+    value = value.to(device=output.device, dtype=output.dtype)
+    if split is None:
+        return output + value
+    return (output.unflatten(0, split) + value).flatten(0, len(split) - 1)
+
+
+class Injection:
+    """Given features, added to a U-Net while the `with` block runs; gradients flow to them.
+
+    Made by `injected`. `set` changes the features between two calls without touching the hooks, which is what a
+    compiled training step wants. The block must enclose backward() too when the U-Net checkpoints its gradients.
+    """
+
+    def __init__(self, unet: nn.Module, features: Features | None = None) -> None:
+        self.site_map = find_sites(unet)
+        self._additions: tuple[Addition | None, ...] = ()
+        self._handles: list[RemovableHandle] = []
+        self.set(features)
+
+    def set(self, features: Features | None) -> None:
+        """Add these features from now on, or nothing.
+
+        features: one map per site, each of batch 1 or the U-Net's batch; in the U-Net's precision or another.
+        Raises AttachError when their number or widths do not fit.
+        """
+        empty: tuple[Addition | None, ...] = (None,) * len(self.site_map.all)
+        if features is None:
+            self._additions = empty
+            return
+        widths = tuple(feature.shape[1] for feature in features.maps)
+        if features.tokens is not None or len(widths) not in self.site_map.counts or widths != self._widths(widths):
+            tokens = " and tokens" if features.tokens is not None else ""
+            raise AttachError(
+                f"Features with maps of widths {list(widths)}{tokens} do not fit {self.site_map.title}; "
+                "give one map per site, of the site's width, and no tokens."
+            )
+        additions = tuple(Addition(feature) for feature in features.maps)
+        self._additions = additions + empty[len(additions) :]
+
+    def _widths(self, widths: tuple[int, ...]) -> tuple[int, ...]:
+        return self.site_map.widths[: len(widths)]
+
+    def __enter__(self) -> Injection:
+        if self._handles:
+            raise AttachError("This injection is already active; leave its `with` block first, or make another one.")
+        self._handles = register_site_hooks(self.site_map.all, lambda index: self._additions[index])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        remove_hooks(self._handles)
+
+
+def injected(unet: nn.Module, features: Features | None = None) -> Injection:
+    """Add features to a U-Net inside a `with` block, as they are: for training, and wherever no pipeline runs.
+
+    unet: see find_sites. features: see Injection.set; gradients flow through the U-Net to them.
+    Returns the context manager; nothing is touched before it is entered, and nothing is left after it.
+    Raises AttachError when the features do not fit.
+    Source: paper equation 5, F_enc[i] <- F_enc[i] + F[i].
+    """
+    return Injection(unet, features)
