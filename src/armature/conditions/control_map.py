@@ -57,7 +57,7 @@ def prepare_control(
     import torch
 
     sources = _sources(source)
-    done = [_prepare_one(one, contract, size, fit, allow_empty) for one in sources]
+    done = [prepare_pixels(one, contract, size, fit, allow_empty) for one in sources]
     shapes = {pixels.values.shape[:2] for pixels in done}
     if len(shapes) > 1:
         raise ConditionError(
@@ -91,9 +91,16 @@ def _sources(source: Any) -> list[Any]:
     return [source]
 
 
-def _prepare_one(
-    source: Any, contract: InputContract, size: tuple[int, int] | None, fit: Fit, allow_empty: bool
+def prepare_pixels(
+    source: Any,
+    contract: InputContract,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "stretch",
+    allow_empty: bool = False,
 ) -> Pixels:
+    """One control under its contract as numbers (H, W, contract.channels) in 0..1, still red first; see
+    `prepare_control`, which adds range, order and batch.
+    """
     pixels = _read_raw(source, contract) if contract.order == "raw" else read_pixels(source)
     values, notes = pixels.values, list(pixels.notes)
     if contract.polarity == WHITE_ON_BLACK:

@@ -106,6 +106,7 @@ def _without_specks(lines: np.ndarray) -> np.ndarray:
     if count <= 1:
         return lines
     smallest = max(3, round(max(lines.shape) / 128))
+    labels = np.asarray(labels, np.intp)
     keep = stats[:, cv2.CC_STAT_AREA] >= smallest
     keep[0] = True
     near = cv2.dilate((~keep)[labels].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
