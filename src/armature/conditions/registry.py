@@ -43,6 +43,10 @@ _PRESETS: dict[str, tuple[str, Mapping[str, Value]]] = {
     "zoe": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
     "zoedepth": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
     "depth_zoe": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
+    # The embedded adapters' own kinds that need no annotator; toyworld's palette map has 8 x 8 patches at any size.
+    "embedded:sketch": ("sketch", {}),
+    "embedded:canny": ("canny", {}),
+    "embedded:color": ("color", {"patches": 8}),
     "ade20k": ("seg", {"palette": "ade20k"}),
     "coco_stuff": ("seg", {"palette": "coco-stuff"}),
 }
@@ -76,7 +80,7 @@ def find_extractor(name: str) -> Extractor:
         return _load(tidy)
     if tidy in _PRESETS:
         base, presets = _PRESETS[tidy]
-        return replace(_load(base), presets=presets)
+        return replace(_load(base), presets=presets) if presets else _load(base)
     kind = ALIASES.get(tidy, tidy)
     if kind in _BUILT_IN:
         return _load(kind)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def color(picture: Image.Image, block: int) -> Image.Image:
-    """The picture in blocks of `block` pixels, mode "RGB".
+def color(picture: Image.Image, block: int, patches: int | None) -> Image.Image:
+    """The picture in blocks of `block` pixels, or in `patches` by `patches` blocks, mode "RGB".
 
-    Bicubic down by the block size, nearest up, as the authors made their training maps.
+    Bicubic down, nearest up, as the authors made their training maps.
     """
     import cv2
     import numpy as np
@@ -22,7 +22,8 @@ def color(picture: Image.Image, block: int) -> Image.Image:
 
     tones = np.asarray(picture.convert("RGB"))
     height, width = tones.shape[:2]
-    few = cv2.resize(tones, (max(1, width // block), max(1, height // block)), interpolation=cv2.INTER_CUBIC)
+    size = (patches, patches) if patches is not None else (max(1, width // block), max(1, height // block))
+    few = cv2.resize(tones, size, interpolation=cv2.INTER_CUBIC)
     return Image.fromarray(cv2.resize(few, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
@@ -32,5 +33,8 @@ EXTRACTOR = Extractor(
     summary="palette map in blocks",
     run=color,
     contract=contract_for("color"),
-    options=(Option("block", 64, "block size in pixels; the published adapters use 64 at 512", 2, 512, number=int),),
+    options=(
+        Option("block", 64, "block size in pixels; the published adapters use 64 at 512", 2, 512, number=int),
+        Option("patches", None, "blocks a side, whatever the size; auto: by block", 1, 256, optional=True, number=int),
+    ),
 )

@@ -1,0 +1,26 @@
+"""Segmentation of toyworld-like pictures by the annotator that ships with Armature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from armature.conditions.contract import contract_for
+from armature.conditions.embedded_annotator import annotate
+from armature.conditions.extractor import Extractor
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def embedded_seg(picture: Image.Image) -> Image.Image:
+    """Classes in toyworld's palette, mode "RGB"."""
+    return annotate(picture).seg
+
+
+EXTRACTOR = Extractor(
+    name="embedded:seg",
+    kind="seg",
+    summary="segmentation of toyworld-like pictures, offline",
+    run=embedded_seg,
+    contract=contract_for("seg", source="embedded:seg"),
+)

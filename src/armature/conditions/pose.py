@@ -1,0 +1,162 @@
+"""Poses as data: 18 OpenPose joints, read from and written to OpenPose's JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from armature.errors import ConditionError
+
+JOINTS = (
+    "nose",
+    "neck",
+    "right shoulder",
+    "right elbow",
+    "right wrist",
+    "left shoulder",
+    "left elbow",
+    "left wrist",
+    "right hip",
+    "right knee",
+    "right ankle",
+    "left hip",
+    "left knee",
+    "left ankle",
+    "right eye",
+    "left eye",
+    "right ear",
+    "left ear",
+)
+# OpenPose's BODY_25 has a middle hip at 8 and feet from 19 on; the rest are the 18 joints in order.
+_OF_BODY_25 = (*range(8), *range(9, 19))
+# Index in COCO's 17 joints; None is the neck, which COCO lacks.
+_OF_COCO = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
+COCO_COUNT = 17
+
+
+class Joint(NamedTuple):
+    """A joint in pixels from the picture's top left; score 0..1 is the detector's confidence."""
+
+    x: float
+    y: float
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One person: 18 joints in OpenPose's order (`JOINTS`), None where a joint is not seen.
+
+    Raises ConditionError for another count or coordinates that are no numbers.
+    """
+
+    joints: tuple[Joint | None, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.joints) != len(JOINTS):
+            raise ConditionError(f"A pose of {len(self.joints)} joints was given; expected {len(JOINTS)} (OpenPose).")
+        for name, joint in zip(JOINTS, self.joints, strict=True):
+            if joint is not None and not all(math.isfinite(value) for value in joint):
+                raise ConditionError(f"The {name} of a pose is at {tuple(joint)}; expected finite numbers or None.")
+
+    @property
+    def seen(self) -> int:
+        """How many joints are there."""
+        return sum(joint is not None for joint in self.joints)
+
+    def scaled(self, x: float, y: float) -> Pose:
+        """The pose with its coordinates multiplied, for a picture of another size."""
+        return Pose(tuple(joint and Joint(joint.x * x, joint.y * y, joint.score) for joint in self.joints))
+
+
+@dataclass(frozen=True)
+class PoseSheet:
+    """The people of one picture; size is (height, width) in pixels, or None where a file does not say."""
+
+    people: tuple[Pose, ...]
+    size: tuple[int, int] | None = None
+
+
+def pose_from_rows(rows: Iterable[Sequence[float] | None], *, least_score: float = 0.0) -> Pose:
+    """A pose from 18 rows (x, y) or (x, y, score); None and scores of 0 or below `least_score` mean unseen."""
+    joints: list[Joint | None] = []
+    for row in rows:
+        joint = None if row is None else Joint(*(float(value) for value in row))
+        joints.append(joint if joint is not None and joint.score > 0 and joint.score >= least_score else None)
+    return Pose(tuple(joints))
+
+
+def pose_from_coco(rows: Sequence[Sequence[float]], *, least_score: float = 0.3) -> Pose:
+    """An OpenPose pose from COCO's 17 rows (x, y, score); the neck is the middle of the shoulders.
+
+    Joints below `least_score` count as unseen. Raises ConditionError for another number of rows.
+    """
+    if len(rows) != COCO_COUNT:
+        raise ConditionError(f"{len(rows)} joints were given; COCO poses have {COCO_COUNT}.")
+    left, right = rows[5], rows[6]
+    neck = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2, min(left[2], right[2]))
+    return pose_from_rows((neck if i is None else rows[i] for i in _OF_COCO), least_score=least_score)
+
+
+def read_poses(source: str | os.PathLike[str] | Mapping[str, Any]) -> PoseSheet:
+    """The people of an OpenPose JSON file, of its text's parsed content, or of what ControlNet tools save.
+
+    Takes 18 and 25 joints, and coordinates in pixels or, where all lie in 0..1 and the canvas is stated, in parts of it.
+    Raises ConditionError when the file is missing, no JSON, or has no people list in OpenPose's form.
+    """
+    name = "The pose data"
+    content: Any = source
+    if not isinstance(source, Mapping):
+        name = repr(str(source))
+        try:
+            content = json.loads(Path(source).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConditionError(f"No pose file can be read at {name} ({error.strerror}).") from error
+        except ValueError as error:
+            raise ConditionError(f"{name} is not JSON ({error}).") from error
+    if isinstance(content, list) and len(content) == 1:  # ControlNet tools wrap the frame in a list
+        content = content[0]
+    people = content.get("people") if isinstance(content, Mapping) else None
+    if not isinstance(people, list):
+        raise ConditionError(f"{name} has no list 'people'; expected OpenPose JSON.")
+    size = _canvas(content)
+    return PoseSheet(tuple(_person(person, index, size, name) for index, person in enumerate(people)), size)
+
+
+def _canvas(content: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = content.get("canvas_height"), content.get("canvas_width")
+    return (int(height), int(width)) if height and width else None
+
+
+def _person(person: Any, index: int, size: tuple[int, int] | None, name: str) -> Pose:
+    flat = person.get("pose_keypoints_2d") if isinstance(person, Mapping) else None
+    if not isinstance(flat, list) or len(flat) not in (54, 75) or not all(isinstance(v, (int, float)) for v in flat):
+        raise ConditionError(
+            f"{name}: person {index} has no 'pose_keypoints_2d' of 18 or 25 joints with x, y, score (54 or 75 numbers)."
+        )
+    rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+    if len(rows) == 25:
+        rows = [rows[i] for i in _OF_BODY_25]
+    if size is not None and any(flat) and all(0 <= row[0] <= 1 and 0 <= row[1] <= 1 for row in rows):
+        rows = [[row[0] * size[1], row[1] * size[0], row[2]] for row in rows]
+    return pose_from_rows(rows)
+
+
+def write_poses(path: str | os.PathLike[str], sheet: PoseSheet) -> None:
+    """Write OpenPose JSON, pixels to four decimals; the file appears whole or not at all."""
+    people = []
+    for pose in sheet.people:
+        flat = [round(value, 4) for joint in pose.joints for value in (joint or (0.0, 0.0, 0.0))]
+        people.append({"person_id": [-1], "pose_keypoints_2d": flat})
+    content: dict[str, Any] = {"version": 1.3, "people": people}
+    if sheet.size is not None:
+        content |= {"canvas_height": sheet.size[0], "canvas_width": sheet.size[1]}
+    target = Path(path)
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False, encoding="utf-8") as file:
+        json.dump(content, file)
+    os.replace(file.name, target)
