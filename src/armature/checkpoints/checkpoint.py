@@ -1,0 +1,122 @@
+"""Read a source whole: its weights under our names, and everything known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from armature.adapters.base import AdapterCard, Family
+from armature.adapters.spec import AdapterSpec
+from armature.checkpoints.config import spec_from_config
+from armature.checkpoints.detect import detect
+from armature.checkpoints.keymap import Layout
+from armature.checkpoints.metadata import Header, read_header
+from armature.checkpoints.naming import kind_of, network_of
+from armature.checkpoints.sources import Located, locate
+from armature.checkpoints.structure import Evidence
+from armature.checkpoints.weights import Format, WeightFile, read_weights
+from armature.conditions.contract import contract_for
+from armature.conditions.kinds import canonical_kind
+from armature.errors import CheckpointError, ConditionError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One adapter's file or folder, read and recognised.
+
+    tensors: by the authors' names, in the file's precision. layout: whose names the file uses.
+    files: what was read. card: kind, family, contract, source and metadata.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    spec: AdapterSpec
+    card: AdapterCard
+    layout: Layout
+    format: Format
+    files: tuple[Path, ...]
+
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        """The precisions of the tensors, each once, widest first."""
+        return tuple(sorted({t.dtype for t in self.tensors.values()}, key=lambda d: (-d.itemsize, str(d))))
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def not_finite(self) -> list[str]:
+        """Names of the tensors that hold NaN or infinity."""
+        return [name for name, tensor in self.tensors.items() if not bool(torch.isfinite(tensor).all())]
+
+
+def read_checkpoint(
+    source: str | Path,
+    *,
+    kind: str | None = None,
+    in_channels: int | None = None,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    variant: str | None = None,
+) -> Checkpoint:
+    """Read an adapter's weights and say what they are; nothing is built yet.
+
+    The arguments are load_adapter's. Raises CheckpointError for everything that is not one intact spatial adapter, and
+    ConditionError for an unknown kind.
+    """
+    located = locate(source, revision=revision, subfolder=subfolder, variant=variant)
+    stated = None if located.config is None else spec_from_config(located.config, located.where)
+    files = [read_weights(path) for path in located.weights]
+    tensors = _merge(files, located.where)
+    header = read_header(_metadata(files), located.where)
+    evidence = Evidence(header.spec or stated, network_of(located.name), in_channels)
+    found = detect({name: tuple(t.shape) for name, t in tensors.items()}, located.where, evidence)
+    if in_channels not in (None, found.spec.in_channels):
+        raise CheckpointError(
+            f"{located.where} states {found.spec.in_channels} input channels, not {in_channels}; leave in_channels out."
+        )
+    return Checkpoint(
+        tensors={found.names[name]: tensor for name, tensor in tensors.items()},
+        spec=found.spec,
+        card=_card(located, header, found.spec, found.notes, str(source), kind),
+        layout=found.layout,
+        format=files[0].format,
+        files=located.weights,
+    )
+
+
+def _card(
+    located: Located, header: Header, spec: AdapterSpec, notes: tuple[str, ...], source: str, kind: str | None
+) -> AdapterCard:
+    """The user's kind outranks the metadata's, and that the file name's; a saved contract goes with its kind."""
+    family: Family = header.family or ("sdxl" if spec.network == "full_xl" else "sd")
+    chosen = canonical_kind(kind) if kind is not None else header.kind or kind_of(located.name)
+    if header.contract is not None and chosen == header.kind:
+        contract = header.contract
+    else:
+        contract = contract_for(_known(chosen), in_channels=spec.in_channels, family=family, source=located.name)
+    return AdapterCard(chosen, family, contract, source, header.rest, notes)
+
+
+def _known(kind: str | None) -> str | None:
+    """A kind that metadata names need not be one of ours; its contract then says only the channels."""
+    try:
+        return None if kind is None else canonical_kind(kind)
+    except ConditionError:
+        return None
+
+
+def _merge(files: list[WeightFile], where: str) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
+    for file in files:
+        if twice := tensors.keys() & file.tensors.keys():
+            raise CheckpointError(f"{where} holds {sorted(twice)[0]} in two shards; download the shards again.")
+        tensors.update(file.tensors)
+    return tensors
+
+
+def _metadata(files: list[WeightFile]) -> dict[str, Any]:
+    return {name: text for file in files for name, text in file.metadata.items()}
