@@ -133,6 +133,13 @@ def test_inspect_prints_a_table_or_json(app: typer.Typer, make: Make, tmp_path: 
     assert (answer["kind"], answer["contract"]["binarize"], answer["in_channels"]) == ("sketch", 0.5, 1)
 
 
+def test_metadata_cannot_style_or_steer_the_terminal(app: typer.Typer, make: Make, tmp_path: Path) -> None:
+    save_file(make("full").state_dict(), path := tmp_path / "a.safetensors", {"note": "[/bold] \x1b[2J here"})
+    table = CliRunner().invoke(app, ["inspect", str(path)], env={"COLUMNS": "200"})
+    assert table.exit_code == 0
+    assert "[/bold]  [2J here" in table.output
+
+
 def test_convert_prints_what_it_wrote(app: typer.Typer, make: Make, tmp_path: Path) -> None:
     save_adapter(make("full_1ch"), folder := tmp_path / "sketch")
     arguments = ["convert", str(folder), str(tmp_path / "a.safetensors"), "--to", "original"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from armature.checkpoints.inspect import Inspection
@@ -31,10 +32,15 @@ def inspect(
     if json:
         print(json_module.dumps(found.to_dict(), indent=2, sort_keys=True))
         return
-    table = Table(show_header=False, box=None, title=file, title_justify="left")
-    for name, value in rows(found):
-        table.add_row(f"[bold]{name}[/bold]", value)
+    table = Table(show_header=False, box=None)
+    for name, value in [("file", file), *rows(found)]:
+        table.add_row(_plain(name, "bold"), _plain(value))
     Console().print(table)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text as it is: a file's metadata must neither style the table nor steer the terminal."""
+    return Text("".join(letter if letter.isprintable() else " " for letter in text), style)
 
 
 def rows(found: Inspection) -> list[tuple[str, str]]:
