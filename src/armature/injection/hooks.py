@@ -45,6 +45,15 @@ def register_site_hooks(sites: tuple[Site, ...], read: Callable[[int], Addition 
     return handles
 
 
+def forget_compiled(unet: nn.Module) -> None:
+    """Have a compiled U-Net compiled anew at its next call: graphs made before do not see new hooks.
+
+    Does nothing for a U-Net without compiled parts. torch offers no way to forget the graphs of one model alone.
+    """
+    if any(part._compiled_call_impl is not None or "_orig_mod" in part._modules for part in unet.modules()):
+        torch.compiler.reset()
+
+
 def remove_hooks(handles: list[RemovableHandle]) -> None:
     """Take the hooks away again and forget their handles."""
     while handles:
@@ -81,11 +90,13 @@ def _added(output: torch.Tensor, addition: Addition, site: Site) -> torch.Tensor
 class Injection:
     """Given features, added to a U-Net while the `with` block runs; gradients flow to them.
 
-    Made by `injected`. `set` changes the features between two calls without touching the hooks, which is what a
-    compiled training step wants. The block must enclose backward() too when the U-Net checkpoints its gradients.
+    Made by `injected`. `set` changes the features between two calls without touching the hooks: enter the block once
+    around a loop, above all with a compiled U-Net, which is compiled anew after each entry. The block must enclose
+    backward() too when the U-Net checkpoints its gradients.
     """
 
     def __init__(self, unet: nn.Module, features: Features | None = None) -> None:
+        self._unet = unet
         self.site_map = find_sites(unet)
         self._additions: tuple[Addition | None, ...] = ()
         self._handles: list[RemovableHandle] = []
@@ -117,6 +128,7 @@ class Injection:
     def __enter__(self) -> Injection:
         if self._handles:
             raise AttachError("This injection is already active; leave its `with` block first, or make another one.")
+        forget_compiled(self._unet)
         self._handles = register_site_hooks(self.site_map.all, lambda index: self._additions[index])
         return self
 

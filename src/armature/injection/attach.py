@@ -1,0 +1,143 @@
+"""Attaching controls to a pipeline, and taking them off without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from armature.errors import AttachError
+from armature.injection.bound import BoundControl, bind
+from armature.injection.call import CallFacts, CallState
+from armature.injection.control import Control
+from armature.injection.gate import CallGate
+from armature.injection.hooks import forget_compiled, register_site_hooks, remove_hooks
+from armature.injection.report import AttachmentReport
+from armature.injection.sites import SiteMap, find_sites, plain_module
+
+
+def attach(pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> Attachment:
+    """Let controls act on a pipeline, or on a bare U-Net, until detached.
+
+    pipeline_or_unet: any diffusers pipeline with a U-Net of Stable Diffusion's shape (see find_sites), untouched but
+    for hooks; or the U-Net itself, where controls act on every call and `start` and `end` must be left out.
+    controls: one or several; what they add is summed. Features are computed once per call of the pipeline (for a bare
+    U-Net once until size or controls change), for the latent's size.
+
+    Use it as a context manager, or call `detach`. Several attachments on one pipeline add up, and may be detached in
+    any order. A U-Net call that has begun ends with the controls it began with; attaching, updating and detaching from
+    another thread take effect between calls, and detaching waits for those under way. Compiled U-Nets are compiled
+    anew after attaching, since a compiled graph does not see new hooks.
+
+    Raises AttachError when a control does not fit the U-Net, ConditionError when a picture cannot be used; then nothing
+    is attached. What only a call can show (batch, steps) raises there, as AttachError.
+    """
+    return Attachment(pipeline_or_unet, controls)
+
+
+class Attachment:
+    """Controls at work on one U-Net; made by `attach`, ended by `detach` or by leaving its `with` block."""
+
+    def __init__(self, pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> None:
+        self._pipeline, outer = _target(pipeline_or_unet)
+        self._unet = plain_module(outer)
+        self._site_map = find_sites(self._unet)
+        self._plan = _bind_all(controls, self._site_map)
+        self._gate = CallGate()
+        self._state = CallState(self._pipeline, self._site_map)
+        # What the last call of any thread showed.
+        self._facts = CallFacts()
+        forget_compiled(outer)
+        self._handles = register_site_hooks(self._site_map.all, self._state.read)
+        try:
+            # Before the first site runs, and after the last, on a compiled U-Net too: these two stay out of its graph.
+            before, after = _outside_graphs(self._before), _outside_graphs(self._after)
+            self._handles.append(self._unet.register_forward_pre_hook(before, with_kwargs=True))
+            self._handles.append(self._unet.register_forward_hook(after, always_call=True))
+        except BaseException:
+            remove_hooks(self._handles)
+            raise
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The controls in force."""
+        return tuple(bound.control for bound in self._plan)
+
+    @property
+    def sites(self) -> SiteMap:
+        """Where the features enter."""
+        return self._site_map
+
+    @property
+    def attached(self) -> bool:
+        """Whether the controls still act."""
+        return not self._gate.closed
+
+    def update(self, controls: Control | Sequence[Control]) -> None:
+        """Put other controls in force, from the next U-Net call on.
+
+        Raises what `attach` raises, and AttachError after detach; then the old controls stay.
+        """
+        if not self.attached:
+            raise AttachError("This attachment was detached; call armature.attach again.")
+        self._plan = _bind_all(controls, self._site_map)
+
+    def detach(self) -> None:
+        """Take every hook off again; once done, doing it again is harmless."""
+        if self._gate.close():
+            remove_hooks(self._handles)
+            self._state.clear()
+
+    def report(self) -> AttachmentReport:
+        """What the controls did in the last call: active steps, sizes, precisions, and everything worth a note."""
+        title = type(self._unet if self._pipeline is None else self._pipeline).__name__
+        return self._facts.report(f"{title}, {self._site_map.title}", self._site_map, self._plan)
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()
+
+    def _before(self, unet: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._state.clear()
+        if self._gate.enter():
+            sample = arguments[0] if arguments else named["sample"]
+            timestep = arguments[1] if len(arguments) > 1 else named.get("timestep")
+            self._state.begin(self._plan, sample, timestep)
+            self._facts = self._state.facts
+
+    def _after(self, unet: nn.Module, arguments: Any, output: Any) -> None:
+        self._gate.leave()
+
+
+def _target(pipeline_or_unet: Any) -> tuple[Any, nn.Module]:
+    """The pipeline, or None, and its U-Net."""
+    if isinstance(pipeline_or_unet, nn.Module):
+        return None, pipeline_or_unet
+    unet = getattr(pipeline_or_unet, "unet", None)
+    if isinstance(unet, nn.Module):
+        return pipeline_or_unet, unet
+    parts = getattr(pipeline_or_unet, "components", None)
+    found = f" with the components {sorted(parts)}" if isinstance(parts, dict) else ""
+    raise AttachError(
+        f"{type(pipeline_or_unet).__name__}{found} has no U-Net; attach to a Stable Diffusion pipeline or to its U-Net."
+    )
+
+
+def _outside_graphs(hook: Any) -> Any:
+    """The hook, kept out of what torch.compile traces."""
+    return torch.compiler.disable(hook)
+
+
+def _bind_all(controls: Control | Sequence[Control], site_map: SiteMap) -> tuple[BoundControl, ...]:
+    listed = [controls] if isinstance(controls, Control) else list(controls)
+    for control in listed:
+        if not isinstance(control, Control):
+            raise AttachError(f"Controls hold a {type(control).__name__}; expected armature.Control objects.")
+    return tuple(bind(control, site_map) for control in listed)

@@ -1,0 +1,119 @@
+"""One control: an adapter, its picture, and how strongly, when, where and for which half of guidance it acts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any, Literal, get_args
+
+from armature.adapters.base import Adapter
+from armature.errors import AttachError
+
+Guidance = Literal["both", "conditional"]
+
+# "My prompt is more important", as users of other tools know it: finest level first.
+LEVEL_PRESETS: dict[str, tuple[float, ...]] = {"soft": (0.25, 0.62, 0.825, 1.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """One adapter at work on one picture, or on one picture per prompt.
+
+    adapter: from load_adapter or build_adapter.
+    image: path, PIL picture, NumPy array or tensor; a list of them is one per prompt (per frame for video), as is a
+        tensor (N, C, H, W).
+    weight: any finite number; 1 is the adapter as trained, 0 leaves the U-Net alone bit for bit.
+    levels: a factor for each feature map, finest first, or the name of a preset ("soft"); None means 1 everywhere.
+    start, end: fractions of the steps that a pipeline call really runs, 0 <= start < end <= 1; step i of N is
+        controlled when start <= i/N < end, so end=1 includes the last.
+    mask: where it acts, 0..1, white for full effect: path, PIL picture, array or tensor (H, W), or one per picture.
+    guidance: "both" halves of classifier-free guidance, or the "conditional" one alone.
+    Raises AttachError for values outside these.
+    """
+
+    adapter: Adapter
+    image: Any
+    weight: float = field(default=1.0, kw_only=True)
+    levels: Sequence[float] | str | None = field(default=None, kw_only=True)
+    start: float = field(default=0.0, kw_only=True)
+    end: float = field(default=1.0, kw_only=True)
+    mask: Any = field(default=None, kw_only=True)
+    guidance: Guidance = field(default="both", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.adapter, Adapter):
+            raise AttachError(
+                f"Control got {type(self.adapter).__name__} as its adapter; give what armature.load_adapter returns."
+            )
+        if self.image is None or (isinstance(self.image, (list, tuple)) and not self.image):
+            raise AttachError(f"The {self.name} control has no picture; give a path, picture, array, tensor or list.")
+        object.__setattr__(self, "weight", _number("weight", self.weight))
+        object.__setattr__(self, "levels", _levels(self.levels, self.adapter.spec.levels))
+        object.__setattr__(self, "start", _number("start", self.start))
+        object.__setattr__(self, "end", _number("end", self.end))
+        if not 0.0 <= self.start < self.end <= 1.0:
+            raise AttachError(
+                f"The {self.name} control has start={self.start} and end={self.end}; expected 0 <= start < end <= 1. "
+                "Use weight=0 for a control that never acts."
+            )
+        if self.guidance not in get_args(Guidance):
+            raise AttachError(
+                f"guidance is {self.guidance!r}; expected one of {', '.join(map(repr, get_args(Guidance)))}."
+            )
+
+    @property
+    def name(self) -> str:
+        """What messages call this control: its kind, or its adapter's network."""
+        return self.adapter.card.kind or self.adapter.spec.network
+
+    @property
+    def level_weights(self) -> tuple[float, ...]:
+        """The weight of every feature map: weight times the level's factor."""
+        factors: Any = self.levels
+        return tuple(self.weight * factor for factor in factors)
+
+    @property
+    def always(self) -> bool:
+        """Whether it acts on every step."""
+        return self.start == 0.0 and self.end == 1.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether it adds nothing at all."""
+        return not any(self.level_weights)
+
+    def active(self, step: int, steps: int) -> bool:
+        """Whether it acts on step `step` (from 0) of `steps`."""
+        return self.start <= step / steps < self.end
+
+    @property
+    def pictures(self) -> list[Any]:
+        """The single pictures in `image`, in the order of the prompts."""
+        image: Any = self.image
+        if isinstance(image, (list, tuple)) or getattr(image, "ndim", 0) == 4:
+            return list(image)
+        return [image]
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise AttachError(f"{name} is {value!r}; expected a finite number.")
+    return float(value)
+
+
+def _levels(levels: Any, count: int) -> tuple[float, ...]:
+    """One factor per level, from None, the name of a preset, or numbers."""
+    if levels is None:
+        return (1.0,) * count
+    if isinstance(levels, str):
+        if levels not in LEVEL_PRESETS:
+            raise AttachError(f"Unknown level preset {levels!r}; expected {', '.join(LEVEL_PRESETS)}, or numbers.")
+        levels = LEVEL_PRESETS[levels]
+    if not isinstance(levels, Sequence):
+        raise AttachError(f"levels is {levels!r}; expected {count} numbers, finest level first, or a preset's name.")
+    factors = tuple(_number(f"levels[{index}]", value) for index, value in enumerate(levels))
+    if len(factors) != count:
+        raise AttachError(f"levels has {len(factors)} numbers; this adapter has {count} levels, finest first.")
+    return factors

@@ -1,0 +1,64 @@
+"""Where a control acts: masks, read from anything and brought to the size of each level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from armature.conditions.picture import read_pixels
+from armature.errors import AttachError
+
+
+def read_masks(source: Any) -> torch.Tensor:
+    """Read one mask, or a list of them of one size.
+
+    source: path, PIL picture, array or tensor (H, W), (H, W, 1), (1, H, W) or a batch (N, 1, H, W) or (N, H, W), bool,
+    uint8 or float 0..1.
+    Returns (N, 1, H, W) float32 in 0..1, 1 where the control acts.
+    Raises AttachError for other shapes, values outside 0..1, and masks that are black everywhere.
+    """
+    masks = [_read(one) for one in source] if isinstance(source, (list, tuple)) else [_read(source)]
+    if not masks or len({mask.shape[-2:] for mask in masks}) > 1:
+        sizes = [tuple(mask.shape[-2:]) for mask in masks]
+        raise AttachError(f"A list of masks needs at least one, all of one size; found sizes {sizes}.")
+    stacked = torch.cat(masks)
+    if not torch.isfinite(stacked).all() or stacked.min() < 0 or stacked.max() > 1:
+        raise AttachError(
+            f"Mask values go from {stacked.min():g} to {stacked.max():g}; expected 0 (off) to 1 (full effect)."
+        )
+    if not stacked.any():
+        raise AttachError("The mask is black everywhere: its control would act nowhere. Paint white where it may act.")
+    return stacked
+
+
+def mask_at(mask: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The mask at a level of the given height and width: each cell gets the average of what it covers."""
+    return F.interpolate(mask, size=size, mode="area")
+
+
+def _read(source: Any) -> torch.Tensor:
+    """One source as (N, 1, H, W) float32."""
+    if isinstance(source, torch.Tensor):
+        values = source.detach().cpu()
+    elif isinstance(source, np.ndarray):
+        values = torch.from_numpy(np.ascontiguousarray(source))
+    else:
+        pixels = read_pixels(str(source) if isinstance(source, Path) else source).values
+        # Painted masks come in any colour; what counts is how bright they are.
+        values = torch.from_numpy(pixels.max(axis=-1))
+    if values.dtype == torch.uint8:
+        values = values.float() / 255
+    shape = tuple(values.shape)
+    if values.ndim == 3 and shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim == 4 and shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 2:
+        values = values[None]
+    if values.ndim != 3:
+        raise AttachError(f"A mask has shape {shape}; expected (height, width), or (count, height, width).")
+    return values[:, None].to(torch.float32)
