@@ -14,7 +14,7 @@ from armature.adapters.base import Adapter
 from armature.adapters.features import Features
 from armature.conditions.contract import InputContract, contract_for
 from armature.conditions.control_map import prepare_control
-from armature.conditions.picture import read_picture
+from armature.conditions.picture import read_pixels
 from armature.errors import AttachError
 from armature.injection.control import Control
 from armature.injection.fit import cell_size, check_fit
@@ -25,13 +25,17 @@ from armature.injection.sites import SiteMap
 
 @dataclass(frozen=True, eq=False)
 class BoundControl:
-    """A control whose adapter fits, whose pictures can be read and whose mask is known."""
+    """A control whose adapter fits, whose pictures are read and whose mask is known.
+
+    notes: what reading the pictures showed, as sentences.
+    """
 
     control: Control
     site_map: SiteMap
     contract: InputContract
     pictures: tuple[Any, ...]
     mask: torch.Tensor | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +62,21 @@ def bind(control: Control, site_map: SiteMap) -> BoundControl:
         None, in_channels=adapter.spec.in_channels, family=adapter.card.family, source=adapter.card.source
     )
     # Files are read now: they may change or vanish before the pipeline runs.
-    pictures = tuple(read_picture(one) if isinstance(one, (str, Path)) else one for one in control.pictures)
-    for picture in pictures:
+    pictures, notes = [], []
+    for picture in control.pictures:
+        if isinstance(picture, (str, Path)):
+            pixels = read_pixels(picture)
+            picture = pixels.values
+            notes.extend(pixels.notes)
         prepare_control(picture, contract)
+        pictures.append(picture)
     mask = None if control.mask is None else read_masks(control.mask)
     if mask is not None and len(pictures) > 1 and mask.shape[0] not in (1, len(pictures)):
         raise AttachError(
             f"The {control.name} control has {len(pictures)} pictures and {mask.shape[0]} masks; "
             "give one mask, or one per picture."
         )
-    return BoundControl(control, site_map, contract, pictures, mask)
+    return BoundControl(control, site_map, contract, tuple(pictures), mask, tuple(dict.fromkeys(notes)))
 
 
 @torch.no_grad()
@@ -83,7 +92,7 @@ def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) 
     size = (round(latent[0] * cell), round(latent[1] * cell))
     prepared = prepare_control(list(bound.pictures), bound.contract, size=size)
     needed = tuple(side * stride for side in sites[0].size(latent))
-    tensor, notes = prepared.tensor, list(prepared.notes)
+    tensor, notes = prepared.tensor, [*bound.notes, *prepared.notes]
     if needed != size:
         tensor = F.pad(tensor, (0, needed[1] - size[1], 0, needed[0] - size[0]), mode="replicate")
         notes.append(
