@@ -86,7 +86,7 @@ def pose_from_rows(rows: Iterable[Sequence[float] | None], *, least_score: float
     """A pose from 18 rows (x, y) or (x, y, score); None and scores of 0 or below `least_score` mean unseen."""
     joints: list[Joint | None] = []
     for row in rows:
-        joint = None if row is None else Joint(*(float(value) for value in row))
+        joint = None if row is None else Joint(float(row[0]), float(row[1]), float(row[2]) if len(row) > 2 else 1.0)
         joints.append(joint if joint is not None and joint.score > 0 and joint.score >= least_score else None)
     return Pose(tuple(joints))
 
@@ -106,7 +106,8 @@ def pose_from_coco(rows: Sequence[Sequence[float]], *, least_score: float = 0.3)
 def read_poses(source: str | os.PathLike[str] | Mapping[str, Any]) -> PoseSheet:
     """The people of an OpenPose JSON file, of its text's parsed content, or of what ControlNet tools save.
 
-    Takes 18 and 25 joints, and coordinates in pixels or, where all lie in 0..1 and the canvas is stated, in parts of it.
+    Takes 18 and 25 joints, and coordinates in pixels or, where all lie in 0..1 and the canvas is stated, in parts
+    of it.
     Raises ConditionError when the file is missing, no JSON, or has no people list in OpenPose's form.
     """
     name = "The pose data"
@@ -121,8 +122,7 @@ def read_poses(source: str | os.PathLike[str] | Mapping[str, Any]) -> PoseSheet:
             raise ConditionError(f"{name} is not JSON ({error}).") from error
     if isinstance(content, list) and len(content) == 1:  # ControlNet tools wrap the frame in a list
         content = content[0]
-    people = content.get("people") if isinstance(content, Mapping) else None
-    if not isinstance(people, list):
+    if not isinstance(content, Mapping) or not isinstance(people := content.get("people"), list):
         raise ConditionError(f"{name} has no list 'people'; expected OpenPose JSON.")
     size = _canvas(content)
     return PoseSheet(tuple(_person(person, index, size, name) for index, person in enumerate(people)), size)

@@ -119,7 +119,7 @@ def draw_keypose(people: Sequence[Sequence[Joint | None]], size: tuple[int, int]
 
 
 def _drawn(size: tuple[int, int], draw: Callable[[np.ndarray, float, float], None]) -> Image.Image:
-    """Call `draw` on a black canvas; small pictures are drawn larger and averaged down, so that thin limbs stay smooth."""
+    """Call `draw` on a black canvas; small pictures are drawn larger and averaged down, so that limbs stay smooth."""
     import cv2
     import numpy as np
     from PIL import Image

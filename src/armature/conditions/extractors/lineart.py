@@ -55,8 +55,8 @@ def _flow(tones: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
 def _difference(tone: np.ndarray, sigma: float) -> np.ndarray:
     """How much darker (for lightness) a pixel is than its surroundings: (H, W).
 
-    Difference of Gaussians with widths sigma and 1.6 sigma, which is close to the Laplacian: dark lines answer fully, and
-    steps answer on their dark side, which is where a pencil would go.
+    Difference of Gaussians with widths sigma and 1.6 sigma, which is close to the Laplacian: dark lines answer fully,
+    and steps answer on their dark side, which is where a pencil would go.
     """
     import cv2
     import numpy as np

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _MISFITS = ("looks like a picture", "is grey;", "palette;")
 
 
-def ready_map(picture: Image.Image, kind: str, strict: bool) -> Image.Image:
-    """The map under the contract of its kind, mode "L" or "RGB"; a drawing on paper becomes white on black.
+def ready_map(picture: Image.Image, of: str, strict: bool) -> Image.Image:
+    """The map under the contract of the kind `of`, mode "L" or "RGB"; a drawing on paper becomes white on black.
 
     Raises ConditionError for an empty map and, when strict, for a photo given as lines, a grey picture given as a
     coloured map, and seg colours outside the palette.
     """
-    pixels = prepare_pixels(picture, contract_for(kind))
+    pixels = prepare_pixels(picture, contract_for(of))
     wrong = [note for note in pixels.notes if any(mark in note for mark in _MISFITS)]
     if strict and wrong:
-        raise ConditionError(f"Not a {kind} map: {' '.join(wrong)} Pass strict=False to use it all the same.")
+        raise ConditionError(f"Not a {of} map: {' '.join(wrong)} Pass strict=False to use it all the same.")
     return to_picture(pixels.values)
 
 
@@ -38,7 +38,7 @@ EXTRACTOR = Extractor(
     run=ready_map,
     contract=InputContract("any", 3, "RGB", description="as the kind's own contract says"),
     options=(
-        Option("kind", "sketch", "kind of the map", choices=tuple(KINDS)),
+        Option("of", "sketch", "kind of the map", choices=tuple(KINDS)),
         Option("strict", True, "refuse what does not look like such a map"),
     ),
 )

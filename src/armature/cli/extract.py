@@ -1,0 +1,126 @@
+"""`armature extract`: a picture or a folder of pictures into condition maps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from armature.conditions.extractor import Extractor
+from armature.conditions.folder import FolderReport, Job, extract_file, extract_folder
+from armature.conditions.registry import extractor_names, find_extractor
+from armature.errors import ConditionError
+
+
+def extract(
+    kind: Annotated[str, typer.Argument(help="Extractor or kind: canny, sketch, depth, embedded:depth... or 'list'.")],
+    picture: Annotated[Path | None, typer.Argument(help="A picture, or a folder of pictures.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The map, or the folder for the maps.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="An option of the extractor, name=value; repeatable.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Fit pictures to WxH pixels first.")] = None,
+    fit: Annotated[str, typer.Option(help="How: resize, crop, pad or stretch.")] = "resize",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes for a folder.")] = 1,
+    force: Annotated[bool, typer.Option(help="Make maps anew that are up to date.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Turn a picture, or every picture of a folder, into a condition map."""
+    if kind == "list":
+        _print_extractors(as_json)
+        return
+    extractor = find_extractor(kind)
+    if picture is None or out is None:
+        missing = "PICTURE" if picture is None else "--out MAP"
+        raise ConditionError(f"{missing} is missing; usage: armature extract KIND PICTURE --out MAP.")
+    if fit not in ("resize", "crop", "pad", "stretch"):
+        raise ConditionError(f"Unknown fit {fit!r}; expected resize, crop, pad or stretch.")
+    job = Job(kind, parse_options(extractor, option or []), parse_size(size), fit)
+    if picture.is_dir():
+        report = _folder(job, picture, out, jobs, force, quiet=as_json)
+        _print_report(report, out, as_json)
+        if report.failed:
+            raise typer.Exit(1)
+        return
+    target = out / f"{picture.stem}.png" if out.is_dir() else out
+    if target.suffix.lower() != ".png":
+        raise ConditionError(f"Maps are written as PNG, which keeps every value; --out is {str(target)!r}.")
+    extractor.settings(job.options)  # wrong options are told before a folder is made
+    target.parent.mkdir(parents=True, exist_ok=True)
+    extract_file(job, picture, target)
+    typer.echo(json.dumps({"written": str(target)}) if as_json else str(target))
+
+
+def parse_options(extractor: Extractor, given: list[str]) -> dict[str, object]:
+    """Options written as name=value; raises ConditionError for one without '='."""
+    known = {option.name: option for option in extractor.options}
+    options: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConditionError(f"--set {text!r} is not name=value; options of {extractor.name}: {', '.join(known)}.")
+        options[name] = known[name].parse(value) if name in known else value
+    return options
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """(height, width) from "WxH" or "N"; raises ConditionError for anything else."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) >= 8 for part in parts):
+        raise ConditionError(f"--size is {text!r}; expected WxH in pixels, at least 8 each, such as 512x768.")
+    return int(parts[-1]), int(parts[0])
+
+
+def _folder(job: Job, folder: Path, out: Path, jobs: int, force: bool, *, quiet: bool) -> FolderReport:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+        task = bar.add_task(job.kind, total=None)
+        return extract_folder(
+            job,
+            folder,
+            out,
+            jobs=jobs,
+            force=force,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _print_report(report: FolderReport, out: Path, as_json: bool) -> None:
+    if as_json:
+        failed = [{"picture": str(path), "message": message} for path, message in report.failed]
+        typer.echo(json.dumps({"written": len(report.written), "kept": len(report.kept), "failed": failed}))
+        return
+    typer.echo(f"{len(report.written)} written, {len(report.kept)} up to date, {len(report.failed)} failed: {out}")
+    for path, message in report.failed:
+        typer.echo(f"  {path}: {message}", err=True)
+
+
+def _print_extractors(as_json: bool) -> None:
+    """The registry as a table: what each extractor makes, needs and takes."""
+    found = [find_extractor(name) for name in extractor_names()]
+    if as_json:
+        rows = [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "summary": one.summary,
+                "version": one.version,
+                "options": {option.name: option.default for option in one.options},
+                "weights": [weights.source for weights in one.weights],
+            }
+            for one in found
+        ]
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("extractor", "makes", "what it does", "weights", "options")
+    for one in found:
+        weights = ", ".join(f"{weights.source} ({weights.megabytes:g} MB)" for weights in one.weights) or "none"
+        table.add_row(one.name, one.kind, one.summary, weights, ", ".join(option.name for option in one.options))
+    Console().print(table)

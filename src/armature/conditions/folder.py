@@ -1,0 +1,207 @@
+"""A folder of pictures into a folder of maps: several processes, resumable, with a report of failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from armature.conditions.extractor import Extractor
+from armature.conditions.fit import Fit, fit_picture
+from armature.conditions.picture import read_picture
+from armature.conditions.registry import find_extractor
+from armature.errors import ArmatureError, ConditionError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+METADATA_KEY = "armature"
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to make a map: extractor by name, its options, and the size (height, width) pictures are fitted to first."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    fit: Fit = "resize"
+
+
+@dataclass
+class FolderReport:
+    """What became of a folder: maps written, maps that were up to date, and failures as (picture, message)."""
+
+    written: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def extract_file(job: Job, source: Path, target: Path) -> None:
+    """Extract one picture into a PNG that carries its settings; it appears whole or not at all.
+
+    Raises ConditionError as `extract` does, and when target and source are one file.
+    """
+    extractor, settings = _resolved(job)
+    if target.exists() and target.resolve() == source.resolve():
+        raise ConditionError(f"{str(target)!r} is the picture itself; choose another place for the map.")
+    picture = read_picture(source)
+    if job.size is not None:
+        picture = fit_picture(picture, job.size, job.fit)
+    write_png(extractor.run(picture, **settings), target, _metadata(job, extractor, settings, source))
+
+
+def extract_folder(
+    job: Job,
+    folder: Path,
+    out: Path,
+    *,
+    jobs: int = 1,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> FolderReport:
+    """Extract every picture under `folder` into the same place under `out`, as PNG.
+
+    A map that exists, was made with the same settings and extractor version, and whose picture has not
+    changed, is kept, so that a broken run goes on where it stopped; force makes all anew.
+    jobs: processes, 1 and up. progress: called with (pictures finished, pictures in all).
+    Broken pictures are reported, not raised. Raises ConditionError for wrong options, a folder that is missing or has
+    no pictures, and a wrong number of jobs.
+    """
+    if jobs < 1:
+        raise ConditionError(f"jobs is {jobs}; expected 1 or more processes.")
+    extractor, settings = _resolved(job)
+    pairs = _pairs(folder, out)
+    report = FolderReport()
+    todo: list[tuple[Path, Path]] = []
+    taken: dict[Path, Path] = {}
+    for source, target in pairs:
+        if target in taken:
+            report.failed.append((source, f"{taken[target].name} makes {target.name} already; rename one of them."))
+            continue
+        taken[target] = source
+        if not force and _up_to_date(target, _metadata(job, extractor, settings, source)):
+            report.kept.append(target)
+        else:
+            todo.append((source, target))
+    finished = len(report.kept) + len(report.failed)
+    for source, target, message in _run(job, todo, min(jobs, max(1, len(todo)))):
+        if message is None:
+            report.written.append(target)
+        else:
+            report.failed.append((source, message))
+        finished += 1
+        if progress is not None:
+            progress(finished, len(pairs))
+    report.written.sort()
+    report.failed.sort()
+    return report
+
+
+def _resolved(job: Job) -> tuple[Extractor, dict[str, Any]]:
+    extractor = find_extractor(job.kind)
+    return extractor, extractor.settings(job.options)
+
+
+def _pairs(folder: Path, out: Path) -> list[tuple[Path, Path]]:
+    if not folder.is_dir():
+        raise ConditionError(f"No folder at {str(folder)!r}.")
+    within = out.resolve()
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.resolve().is_relative_to(within)
+    ]
+    if not found:
+        hint = f"; maps go to {str(out)!r}, which must not hold the pictures" if out.exists() else ""
+        raise ConditionError(f"No pictures ({', '.join(sorted(SUFFIXES))}) under {str(folder)!r}{hint}.")
+    return [(path, out / path.relative_to(folder).with_suffix(".png")) for path in found]
+
+
+def _run(job: Job, todo: list[tuple[Path, Path]], jobs: int) -> Iterator[tuple[Path, Path, str | None]]:
+    if jobs == 1:
+        for source, target in todo:
+            yield source, target, _attempt(job, source, target)
+        return
+    # Fresh processes: forking a program that holds torch or OpenCV threads can lock up.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        waiting: dict[Future[str | None], tuple[Path, Path]] = {
+            pool.submit(_attempt, job, source, target): (source, target) for source, target in todo
+        }
+        for done in as_completed(waiting):
+            yield *waiting[done], done.result()
+
+
+def _one_thread() -> None:
+    """Each process keeps to one core; together they fill the machine."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _attempt(job: Job, source: Path, target: Path) -> str | None:
+    """Extract one picture of many; the message instead of the error, because others must go on."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        extract_file(job, source, target)
+    except (ArmatureError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _metadata(job: Job, extractor: Extractor, settings: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    try:
+        state = source.stat()
+    except OSError:
+        stamp = None
+    else:
+        stamp = [state.st_size, state.st_mtime_ns]
+    return {
+        "format": 1,
+        **extractor.metadata(settings),
+        "size": list(job.size) if job.size else None,
+        "fit": job.fit if job.size else None,
+        "source": source.name,
+        "source_stamp": stamp,
+    }
+
+
+def _up_to_date(target: Path, metadata: Mapping[str, Any]) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(target) as image:
+            return json.loads(str(image.info.get(METADATA_KEY, ""))) == metadata
+    except (OSError, ValueError):
+        return False
+
+
+def write_png(picture: Image.Image, target: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a PNG with its settings as JSON under the key "armature"; the file appears whole or not at all."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(METADATA_KEY, json.dumps(metadata))
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as file:
+        try:
+            picture.save(file, "PNG", pnginfo=info)
+        except BaseException:
+            file.close()
+            os.unlink(file.name)
+            raise
+    os.chmod(file.name, 0o666 & ~_umask())
+    os.replace(file.name, target)
+
+
+def _umask() -> int:
+    """The process's file mode mask; temporary files come without group rights, results should have the usual ones."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
