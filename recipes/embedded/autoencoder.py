@@ -26,7 +26,7 @@ WHOLE_SCENES_FROM = 0.8
 
 def build() -> AutoencoderKL:
     """The untrained autoencoder."""
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         in_channels=3,
         out_channels=3,
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -37,7 +37,13 @@ def build() -> AutoencoderKL:
         norm_num_groups=8,
         sample_size=128,
         mid_block_add_attention=False,
-    ).to(memory_format=torch.channels_last)
+    )
+    with torch.no_grad():
+        # Nearly noiseless latents to begin with: at the usual start (a deviation of 1 around means near 0) the decoder
+        # learns to ignore them and stays there.
+        vae.quant_conv.bias[4:] = -6.0
+        vae.quant_conv.weight[4:] *= 0.1
+    return vae.to(memory_format=torch.channels_last)
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
@@ -80,7 +86,6 @@ def main() -> None:
     vae = build()
     held = to_tensor(np.stack([scene(HELD_OUT + i).picture for i in range(64)]))
 
-    @torch.compile
     def loss(x: Tensor) -> Tensor:
         posterior = vae.encode(x).latent_dist
         z = posterior.mean + posterior.std * torch.randn_like(posterior.mean)

@@ -36,7 +36,7 @@ class Store:
     @property
     def captions(self) -> list[str]:
         """One caption a scene."""
-        return json.loads((self.folder / "captions.json").read_text())
+        return json.loads((self.folder / "captions.json").read_text())[: self.count]
 
     @property
     def joints(self) -> dict[int, list[list[list[float]]]]:
@@ -99,6 +99,7 @@ class Run:
     preview_minutes: float = 10.0
     log: list[dict[str, float]] = field(default_factory=list)
     progress: float = 0.0
+    terms: dict[str, float] = field(default_factory=dict)
 
     def train(self) -> None:
         """Train until the minutes are used up; resumes from folder/state.pt when it is there."""
@@ -152,7 +153,13 @@ class Run:
                 tick = time.monotonic()
         self._save(optimizer, ema, step, spent)
 
+    def note(self, terms: dict[str, float]) -> None:
+        """Keep running means of the parts of the loss for the log."""
+        for name, value in terms.items():
+            self.terms[name] = 0.98 * self.terms.get(name, value) + 0.02 * value
+
     def _report(self, entry: dict[str, float]) -> None:
+        entry |= {name: round(value, 4) for name, value in self.terms.items()}
         self.log.append(entry)
         print(json.dumps(entry), flush=True)
 

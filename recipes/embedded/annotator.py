@@ -1,0 +1,118 @@
+"""Train the embedded annotator: python recipes/embedded/annotator.py SCENES RUN [--autoencoder DIR] [--minutes M].
+
+Toyworld's exact maps are the teacher. Pictures are roughened (blur, noise, light, tint, the autoencoder's own
+blemishes when one is given), because what it will be asked about is generated pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from common import HELD_OUT, Run, Store, averaged
+from diffusers import AutoencoderKL
+from safetensors.torch import save_file
+from torch import Tensor
+
+from armature.embedded.annotator import JOINTS, Annotator
+from armature.toyworld import scene
+from armature.toyworld.palette import CLASSES
+
+BATCH = 24
+
+
+def heat_targets(people: list[list[list[float]]], side: int = 64) -> Tensor:
+    """(18, side, side): a bump of 1.2 cells around each joint, for joints given in pixels of twice that side."""
+    grid = torch.arange(side).float() * 2 + 1
+    heat = torch.zeros(JOINTS, side, side)
+    for joints in people:
+        place = torch.tensor(joints)
+        dx = (grid - place[:, :1]) / 2
+        dy = (grid - place[:, 1:]) / 2
+        heat = torch.maximum(heat, torch.exp(-(dy[:, :, None] ** 2 + dx[:, None, :] ** 2) / (2 * 1.2**2)))
+    return heat
+
+
+def roughen(x: Tensor, vae: AutoencoderKL | None) -> Tensor:
+    """Random blemishes on pictures (n, 3, h, w) in 0..1."""
+    n = len(x)
+    if vae is not None:
+        share = n // 3
+        with torch.no_grad():
+            moments = vae.encode(x[:share] * 2 - 1).latent_dist
+            z = moments.mean + torch.randn_like(moments.mean) * moments.mean.std() * 0.2 * torch.rand(share, 1, 1, 1)
+            x = torch.cat([vae.decode(z, return_dict=False)[0] / 2 + 0.5, x[share:]])
+    blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    x = torch.lerp(x, blurred, torch.rand(n, 1, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.6))
+    x = x * (1 + 0.15 * torch.randn(n, 1, 1, 1)) * (1 + 0.05 * torch.randn(n, 3, 1, 1)) + 0.05 * torch.randn(n, 1, 1, 1)
+    return (x + 0.05 * torch.rand(n, 1, 1, 1) * torch.randn_like(x)).clamp(0, 1)
+
+
+def main() -> None:
+    """Write RUN/annotator.safetensors in half precision and print its figures on held-out scenes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenes", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--autoencoder", type=Path)
+    parser.add_argument("--minutes", type=float, default=25.0)
+    parser.add_argument("--count", type=int, default=48_000)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    store = Store(arguments.scenes, arguments.count)
+    pictures, classes, colours, depth = (store.array(n) for n in ("picture", "classes", "colours", "depth"))
+    joints = store.joints
+    vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval() if arguments.autoencoder else None
+    annotator = Annotator().to(memory_format=torch.channels_last)
+    rng = np.random.default_rng()
+
+    def batches() -> Iterator[tuple[Tensor, ...]]:
+        while True:
+            pick = np.sort(rng.integers(arguments.count, size=BATCH))
+            x = torch.from_numpy(pictures[pick]).permute(0, 3, 1, 2).float() / 255
+            heat = torch.stack([heat_targets(joints.get(int(i), [])) for i in pick])
+            maps = [torch.from_numpy(array[pick]) for array in (classes, colours, depth)]
+            yield roughen(x, vae), maps[0].long(), maps[1].long(), maps[2].float() / 255, heat
+
+    def loss(data: tuple[Tensor, ...]) -> Tensor:
+        x, seg, tint, near, heat = data
+        raw = annotator(x.to(memory_format=torch.channels_last))
+        bumps = F.binary_cross_entropy_with_logits(raw.heat, heat, reduction="none") * (1 + 20 * heat)
+        return (
+            F.cross_entropy(raw.classes, seg)
+            + F.cross_entropy(raw.colours, tint)
+            + 2 * (raw.depth - near).abs().mean()
+            + 3 * bumps.mean()
+        )
+
+    held = [scene(HELD_OUT + i) for i in range(100)]
+
+    def preview() -> None:
+        annotator.eval()
+        found = annotator.annotate(np.stack([s.picture for s in held]))
+        annotator.train()
+        hits, errors, close = [], [], []
+        for truth, said in zip(held, found, strict=True):
+            errors.append(float(((said.depth - truth.depth / 255.0) ** 2).mean() ** 0.5))
+            for number in np.unique(truth.classes):
+                a, b = truth.classes == number, said.classes == number
+                hits.append(float((a & b).sum() / (a | b).sum()))
+            if len(truth.joints) == 1 and len(said.people) == 1:
+                close.append((np.hypot(*(truth.joints[0] - said.people[0].joints).T) < 0.05 * 128).mean())
+        figures = {"iou_per_scene_class": np.mean(hits), "depth_rmse": np.mean(errors), "joints": np.mean(close or [0.0])}
+        print({k: round(float(v), 4) for k, v in figures.items()}, len(CLASSES), "classes", flush=True)
+
+    run = Run(arguments.run, {"annotator": annotator}, arguments.minutes, 2e-3, loss, batches(), preview=preview, preview_minutes=4)
+    run.train()
+    averaged(arguments.run, {"annotator": annotator})
+    state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in annotator.state_dict().items()}
+    save_file(state, arguments.run / "annotator.safetensors", {"trained_on": "toyworld", "recipe": "recipes/embedded"})
+
+
+if __name__ == "__main__":
+    main()

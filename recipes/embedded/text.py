@@ -1,0 +1,146 @@
+"""Make the tokenizer and teach the text encoder what captions say: python recipes/embedded/text.py SCENES RUN.
+
+The vocabulary is byte-pair merges learnt from toyworld captions, in CLIP's file format. The encoder first learns to name
+a scene's contents from its caption alone, which is cheap; the denoiser then starts from states that already bind
+colours to objects, and both go on learning together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from common import HELD_OUT, Run, Store, averaged
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from armature.toyworld.caption import caption
+from armature.toyworld.layout import Plan, plan_scene
+from armature.toyworld.palette import COLOUR_NAMES, GROUNDS, OBJECTS, STYLES, TIMES
+
+LENGTH = 40
+WIDTH = 192
+VOCABULARY = 1400
+
+
+def make_tokenizer(captions: list[str], folder: Path) -> CLIPTokenizer:
+    """Learn merges from the captions, save CLIP-format files to the folder and load them back as a CLIPTokenizer."""
+    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    learner.normalizer = normalizers.Lowercase()
+    learner.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False)
+    learner.train_from_iterator(captions, trainer)
+    learnt = json.loads(learner.to_str())["model"]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in learnt["merges"]]
+    names = [*alphabet, *(letter + "</w>" for letter in alphabet)]
+    names += [a + b for a, b in merges if a + b not in names]
+    names += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n")
+    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=LENGTH)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def build(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The untrained text encoder for this vocabulary."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=WIDTH,
+            projection_dim=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=6,
+            max_position_embeddings=LENGTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def contents(plan: Plan) -> np.ndarray:
+    """What is in a scene as 0/1 answers: classes with colours, counts and sides; ground, hour and style."""
+    pairs = np.zeros((len(OBJECTS), len(COLOUR_NAMES)), np.float32)
+    counts = np.zeros((len(OBJECTS), 4), np.float32)
+    sides = np.zeros((len(OBJECTS), 3), np.float32)
+    for thing in plan.objects:
+        row = OBJECTS.index(thing.name)
+        pairs[row, COLOUR_NAMES.index(thing.colour)] = 1
+        counts[row, sum(other.name == thing.name for other in plan.objects) - 1] = 1
+        sides[row, min(2, int(3 * thing.x / plan.size))] = 1
+    setting = np.zeros(len(GROUNDS) + len(TIMES) + len(STYLES), np.float32)
+    setting[GROUNDS.index(plan.ground)] = 1
+    setting[len(GROUNDS) + TIMES.index(plan.time)] = 1
+    setting[len(GROUNDS) + len(TIMES) + STYLES.index(plan.style)] = 1
+    return np.concatenate([pairs.ravel(), counts.ravel(), sides.ravel(), setting])
+
+
+def examples(tokenizer: CLIPTokenizer, first: int, count: int) -> tuple[Tensor, Tensor]:
+    """Token ids (count, LENGTH) and contents (count, answers) of freshly planned scenes."""
+    texts, answers = [], []
+    for seed in range(first, first + count):
+        rng = np.random.default_rng(seed)
+        plan = plan_scene(rng, 128)
+        texts.append(caption(plan, rng))
+        answers.append(contents(plan))
+    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+    return ids, torch.from_numpy(np.stack(answers))
+
+
+def main() -> None:
+    """Write RUN/tokenizer and RUN/text_encoder."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenes", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--count", type=int, default=48_000)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    captions = Store(arguments.scenes, arguments.count).captions
+    tokenizer = make_tokenizer(captions, arguments.run / "tokenizer")
+    longest = max(len(ids) for ids in tokenizer(captions[:5000]).input_ids)
+    print({"vocabulary": len(tokenizer), "longest": longest}, flush=True)
+    ids, answers = examples(tokenizer, 0, 60_000)
+    held_ids, held_answers = examples(tokenizer, HELD_OUT, 1000)
+    encoder = build(tokenizer)
+    head = nn.Linear(WIDTH, answers.shape[1])
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            pick = torch.randint(len(ids), (64,))
+            yield ids[pick], answers[pick]
+
+    def loss(data: tuple[Tensor, Tensor]) -> Tensor:
+        return F.binary_cross_entropy_with_logits(head(encoder(data[0]).pooler_output), data[1]) * 20
+
+    def preview() -> None:
+        with torch.no_grad():
+            said = head(encoder(held_ids).pooler_output) > 0
+        pairs = len(OBJECTS) * len(COLOUR_NAMES)
+        right = (said[:, :pairs] == (held_answers[:, :pairs] > 0.5)).all(1).float().mean().item()
+        print({"held_out_captions_with_all_coloured_objects_right": round(right, 4)}, flush=True)
+
+    modules: dict[str, nn.Module] = {"encoder": encoder, "head": head}
+    run = Run(arguments.run, modules, arguments.minutes, 1.5e-3, loss, batches(), preview=preview, preview_minutes=1)
+    run.train()
+    averaged(arguments.run, modules)
+    encoder.save_pretrained(arguments.run / "text_encoder")
+
+
+if __name__ == "__main__":
+    main()
