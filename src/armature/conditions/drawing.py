@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from armature.conditions.picture import read_pixels, to_picture
 from armature.errors import ConditionError
@@ -15,6 +15,9 @@ LineSource = Literal["map", "drawing", "picture", "blank"]
 
 # Ink weaker than this share of the paper's brightness is paper grain, JPEG noise or a smudge.
 _GRAIN = 0.08
+# One sheet under one light keeps its tint within this share of a channel, and its brightness this smooth.
+_TINT = 0.03
+_STEP = 0.02
 
 
 def recognise(values: np.ndarray) -> LineSource:
@@ -34,18 +37,28 @@ def recognise(values: np.ndarray) -> LineSource:
         return "map"
     if float(np.median(light)) < 0.4:
         return "picture"
-    ink, _ = ink_of(values)
-    clean = float((ink < _GRAIN).mean())
-    if clean < 0.6:
+    ink, _, patches = ink_of(values)
+    if patches > 1 or float((ink < _GRAIN).mean()) < 0.6:
         return "picture"
     # Averaged over 3 x 3 pixels: a thin stroke stays above a tenth, noise does not.
     return "drawing" if float(cv2.blur(ink, (3, 3)).max()) > 0.1 else "blank"
 
 
-def ink_of(values: np.ndarray) -> tuple[np.ndarray, float]:
-    """How much each pixel differs from the paper around it, and how unevenly the paper is lit.
+class Ink(NamedTuple):
+    """A picture read as ink on paper.
 
-    values: (H, W, 1 or 3) in 0..1. Returns ink (H, W) in 0..1 and the paper's brightness range, 0 for even light.
+    amount: (H, W) in 0..1, how much each pixel differs from the paper around it.
+    shadow: the paper's brightness range, 0 for even light.
+    patches: how unlike one sheet under one light the "paper" is: tints and hard steps, 0 for a real sheet.
+    """
+
+    amount: np.ndarray
+    shadow: float
+    patches: float
+
+
+def ink_of(values: np.ndarray) -> Ink:
+    """Separate ink and paper in values (H, W, 1 or 3) in 0..1.
 
     The paper's brightness is estimated per channel as the brightest tone of a neighbourhood wider than any stroke,
     smoothed, so that shadows, vignettes and yellow lamps divide out; the strongest channel counts, so that yellow
@@ -57,23 +70,34 @@ def ink_of(values: np.ndarray) -> tuple[np.ndarray, float]:
     height, width = values.shape[:2]
     # The paper varies slowly: a small copy is enough, and cheap.
     factor = min(1.0, 128 / max(height, width))
-    small_size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    ink = np.zeros((height, width), np.float32)
-    uneven = 0.0
-    for channel in range(values.shape[-1]):
-        tone = np.ascontiguousarray(values[..., channel])
-        small = cv2.resize(tone, small_size, interpolation=cv2.INTER_AREA)
-        reach = max(3, round(max(small_size) / 12)) | 1
-        # Closing (dilate, then erode) instead of a plain maximum: a lit corner must not lift the shadow beside it.
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE)
-        paper = cv2.GaussianBlur(paper, (0, 0), reach / 4, borderType=cv2.BORDER_REPLICATE)
-        uneven = max(uneven, float(paper.max() - paper.min()))
+    size = (max(8, round(width * factor)), max(8, round(height * factor)))
+    reach = max(3, round(max(size) / 12)) | 1
+    # Closing (dilate, then erode) instead of a plain maximum: a lit corner must not lift the shadow beside it.
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    closed = [
+        cv2.morphologyEx(tone, cv2.MORPH_CLOSE, kernel, borderType=cv2.BORDER_REPLICATE) for tone in _split(small)
+    ]
+    papers = [cv2.GaussianBlur(tone, (0, 0), reach / 4, borderType=cv2.BORDER_REPLICATE) for tone in closed]
+    amount = np.zeros((height, width), np.float32)
+    for tone, paper in zip(_split(values), papers, strict=True):
         paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
-        ink = np.maximum(ink, 1.0 - tone / np.maximum(paper, 0.05))
+        amount = np.maximum(amount, 1.0 - tone / np.maximum(paper, 0.05))
     # The brightest tone of a neighbourhood lies above the paper by its noise: most of a drawing is paper, so its
     # median is that noise.
-    return np.clip(ink - np.median(ink), 0.0, 1.0), uneven
+    amount = np.clip(amount - np.median(amount), 0.0, 1.0)
+    paper = np.stack(papers, axis=-1)
+    share = paper / np.maximum(paper.sum(axis=-1, keepdims=True), 0.05)
+    tint = float(np.percentile(np.abs(share - np.median(share, axis=(0, 1))), 95))
+    step = float(np.mean(np.abs(np.stack(closed, axis=-1) - paper) / np.maximum(paper, 0.05)))
+    shadow = float((paper.max(axis=(0, 1)) - paper.min(axis=(0, 1))).max())
+    return Ink(amount, shadow, max(tint / _TINT, step / _STEP))
+
+
+def _split(values: np.ndarray) -> list[np.ndarray]:
+    import numpy as np
+
+    return [np.ascontiguousarray(values[..., channel]) for channel in range(values.shape[-1])]
 
 
 def clean_values(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -83,7 +107,7 @@ def clean_values(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """
     import numpy as np
 
-    ink, uneven = ink_of(values)
+    ink, shadow, _ = ink_of(values)
     # Grain is judged against the picture's own noise: on clean scans the floor stays low and faint pencil survives.
     quiet = ink[ink < _GRAIN]
     floor = min(0.25, max(0.04, 4.0 * float(quiet.std()) if quiet.size else 0.0))
@@ -95,7 +119,7 @@ def clean_values(values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     notes = ["Dark lines on light paper were turned into white lines on black."]
     if values.shape[-1] == 3 and float(np.ptp(values, axis=-1)[lines > 0.5].mean()) > 0.15:
         notes.append("Coloured strokes count as lines; their colours are not kept.")
-    if uneven > 0.12:
+    if shadow > 0.12:
         notes.append("Uneven light on the paper was evened out.")
     return lines[..., None].astype(np.float32), tuple(notes)
 
