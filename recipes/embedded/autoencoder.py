@@ -1,7 +1,9 @@
 """Train the embedded autoencoder: python recipes/embedded/autoencoder.py SCENES RUN [--minutes M].
 
 An AutoencoderKL of four levels (stride 8, 4 latent channels). Convolutional only, so it learns from 64-pixel crops and
-spends its last fifth on whole 128-pixel scenes, whose group statistics are those of use.
+spends its last fifth on whole 128-pixel scenes, whose group statistics are those of use. With --polish RUN the decoder
+of a finished run is trained on alone: latents stay what they are, so a base model that learns on them may do so
+meanwhile.
 """
 
 from __future__ import annotations
@@ -80,14 +82,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--count", type=int, default=48_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--polish", type=Path, help="a finished run whose decoder to train on")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     vae = build()
+    if arguments.polish:
+        vae = AutoencoderKL.from_pretrained(arguments.polish / "vae").to(memory_format=torch.channels_last)
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
     held = to_tensor(np.stack([scene(HELD_OUT + i).picture for i in range(64)]))
 
     def loss(x: Tensor) -> Tensor:
-        posterior = vae.encode(x).latent_dist
+        with torch.set_grad_enabled(not arguments.polish):
+            posterior = vae.encode(x).latent_dist
         z = posterior.mean + posterior.std * torch.randn_like(posterior.mean)
         out = vae.decode(z, return_dict=False)[0]
         error = (out - x).abs().mean() + (out - x).square().mean()
@@ -98,8 +106,8 @@ def main() -> None:
     def preview() -> None:
         vae.eval()
         with torch.no_grad():
-            z = vae.encode(held).latent_dist.mean
-            out = vae.decode(z, return_dict=False)[0].clamp(-1, 1)
+            z = torch.cat([vae.encode(x).latent_dist.mean for x in held.split(4)])
+            out = torch.cat([vae.decode(x, return_dict=False)[0].clamp(-1, 1) for x in z.split(4)])
         vae.train()
         print({"held_out_mae": round((out - held).abs().mean().item(), 4), "latent_std": round(z.std().item(), 3)}, flush=True)
         sheet = torch.cat([torch.cat([held[:8], out[:8]]), torch.cat([held[8:16], out[8:16]])])
@@ -107,7 +115,7 @@ def main() -> None:
         pixels = ((torch.cat(rows, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(arguments.run / "preview.png")
 
-    run = Run(arguments.run, {"vae": vae}, arguments.minutes, 1.2e-3, loss, iter(()), preview=preview, preview_minutes=6)
+    run = Run(arguments.run, {"vae": vae}, arguments.minutes, 8e-4 if arguments.polish else 1.2e-3, loss, iter(()), preview=preview, preview_minutes=6)
     run.batches = crops(Store(arguments.scenes, arguments.count).array("picture"), run, seed=len(list(arguments.run.glob("*"))))
     arguments.run.mkdir(parents=True, exist_ok=True)
     run.train()
@@ -115,7 +123,8 @@ def main() -> None:
     vae.eval()
     with torch.no_grad():
         z = vae.encode(held).latent_dist.mean
-    vae.register_to_config(scaling_factor=round(1 / z.std().item(), 5))
+    if not arguments.polish:
+        vae.register_to_config(scaling_factor=round(1 / z.std().item(), 5))
     vae.save_pretrained(arguments.run / "vae")
 
 
