@@ -55,7 +55,7 @@ def _annotator() -> Annotator:
 def annotate(picture: Image.Image) -> Annotation:
     """Depth, classes and people of a toyworld-like picture, at its size.
 
-    Raises ConditionError when the annotator is not installed.
+    Raises ConditionError when the annotator is not installed, CheckpointError when its weights are missing.
     """
     found = _annotator()(picture.convert("RGB"))
     size = (picture.height, picture.width)

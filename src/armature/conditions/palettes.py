@@ -20,9 +20,16 @@ PALETTES = tuple(_COLOURS)
 
 @lru_cache
 def palette_colours(name: str) -> np.ndarray | None:
-    """The colours of a palette, uint8 (classes, 3) in red, green, blue; None for a palette that is not stored here."""
+    """The colours of a palette, uint8 (classes, 3) in red, green, blue; None for an unknown palette.
+
+    "toyworld" is known here as well, for checks of maps.
+    """
     import numpy as np
 
+    if name == "toyworld":
+        from armature.toyworld.palette import SEG_TABLE
+
+        return SEG_TABLE
     if name not in _COLOURS:
         return None
     return np.array([list(bytes.fromhex(word)) for word in _COLOURS[name].split()], dtype=np.uint8)

@@ -1,0 +1,134 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from drawings import photo
+from PIL import Image
+
+from armature.conditions import folder as folder_room
+from armature.conditions.extract import extract
+from armature.conditions.fit import fit_picture
+from armature.conditions.folder import Job, extract_file, extract_folder
+from armature.errors import ConditionError
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    for index, name in enumerate(("a.png", "b.jpg", "deep/c.webp")):
+        photo(48, seed=index).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def pixels_of(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_a_map_carries_its_settings_and_equals_the_call(tmp_path, pictures):
+    extract_file(Job("canny", {"low": 40, "high": 90}), pictures / "a.png", tmp_path / "m.png")
+    with Image.open(tmp_path / "m.png") as image:
+        stored = json.loads(image.info["armature"])
+        np.testing.assert_array_equal(
+            np.asarray(image), np.asarray(extract("canny", pictures / "a.png", low=40, high=90))
+        )
+    assert stored["extractor"] == "canny"
+    assert stored["settings"] == {"low": 40, "high": 90, "blur": 0.0}
+    assert stored["version"] == 1
+    assert stored["source"] == "a.png"
+
+
+def test_size_is_fitted_before_extraction(tmp_path, pictures):
+    extract_file(Job("canny", {}, (32, 40), "crop"), pictures / "a.png", tmp_path / "m.png")
+    expected = extract("canny", fit_picture(photo(48), (32, 40), "crop"))
+    np.testing.assert_array_equal(pixels_of(tmp_path / "m.png"), np.asarray(expected))
+
+
+def test_a_folder_keeps_its_structure_and_goes_on_where_it_stopped(tmp_path, pictures):
+    out, seen = tmp_path / "out", []
+    report = extract_folder(Job("grey"), pictures, out, progress=lambda done, total: seen.append((done, total)))
+    assert [path.relative_to(out).as_posix() for path in report.written] == ["a.png", "b.png", "deep/c.png"]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    (out / "b.png").unlink()
+    again = extract_folder(Job("grey"), pictures, out)
+    assert [path.name for path in again.written] == ["b.png"]
+    assert len(again.kept) == 2
+
+
+def test_new_settings_versions_and_pictures_are_made_anew(tmp_path, pictures, monkeypatch):
+    out = tmp_path / "out"
+    extract_folder(Job("canny"), pictures, out)
+    assert len(extract_folder(Job("canny", {"blur": 1}), pictures, out).written) == 3
+    os.utime(pictures / "a.png", ns=(1, 1))
+    assert [path.name for path in extract_folder(Job("canny", {"blur": 1}), pictures, out).written] == ["a.png"]
+    assert len(extract_folder(Job("canny", {"blur": 1}), pictures, out, force=True).written) == 3
+    (out / "a.png").write_bytes(b"half a file")
+    assert [path.name for path in extract_folder(Job("canny", {"blur": 1}), pictures, out).written] == ["a.png"]
+
+
+def test_broken_pictures_are_reported_and_the_rest_goes_on(tmp_path, pictures):
+    (pictures / "broken.png").write_bytes(b"nothing")
+    photo(48).save(pictures / "b.png")
+    report = extract_folder(Job("grey"), pictures, tmp_path / "out")
+    assert len(report.written) == 3
+    messages = {path.name: message for path, message in report.failed}
+    assert messages["b.png"] == "b.jpg makes b.png already; rename one of them."
+    assert "cannot be read as a picture" in messages["broken.png"]
+    assert not (tmp_path / "out" / "broken.png").exists()
+
+
+def test_two_processes_give_the_same_maps(tmp_path, pictures):
+    extract_folder(Job("sketch"), pictures, tmp_path / "one")
+    report = extract_folder(Job("sketch"), pictures, tmp_path / "two", jobs=2)
+    assert len(report.written) == 3
+    for path in report.written:
+        twin = tmp_path / "one" / path.relative_to(tmp_path / "two")
+        np.testing.assert_array_equal(pixels_of(path), pixels_of(twin))
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, pictures, monkeypatch):
+    class Broken:
+        def save(self, file, *_, **__):
+            file.write(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        folder_room.write_png(Broken(), tmp_path / "m.png", {})  # type: ignore[arg-type]
+    assert not list(tmp_path.glob("m.png"))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_maps_inside_the_folder_are_not_taken_for_pictures(pictures):
+    out = pictures / "maps"
+    assert len(extract_folder(Job("grey"), pictures, out).written) == 3
+    assert len(extract_folder(Job("grey"), pictures, out).kept) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "jobs", "message"),
+    [
+        ("canny", {"low": -5}, 1, "low=-5 must lie in"),
+        ("dots", {}, 1, "Unknown extractor 'dots'"),
+        ("grey", {}, 0, "jobs is 0; expected 1 or more"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(tmp_path, pictures, kind, options, jobs, message):
+    with pytest.raises(ConditionError, match=message):
+        extract_folder(Job(kind, options), pictures, tmp_path / "out", jobs=jobs)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_empty_folders(tmp_path):
+    with pytest.raises(ConditionError, match="No folder at"):
+        extract_folder(Job("grey"), tmp_path / "gone", tmp_path / "out")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ConditionError, match=r"No pictures \(.bmp, "):
+        extract_folder(Job("grey"), tmp_path / "in", tmp_path / "out")
+
+
+def test_the_picture_itself_is_never_overwritten(pictures):
+    with pytest.raises(ConditionError, match="is the picture itself; choose another place"):
+        extract_file(Job("grey"), pictures / "a.png", pictures / "a.png")
