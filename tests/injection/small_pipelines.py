@@ -55,7 +55,7 @@ def vae():
 
 def scheduler(name="DDIMScheduler", **options):
     kind = getattr(diffusers, name)
-    if "steps_offset" in inspect.signature(kind.__init__).parameters and "Discrete" not in name:
+    if "steps_offset" in inspect.signature(kind.__init__).parameters:
         options = {"steps_offset": 1, **options}
     if name == "DDIMScheduler":
         options = {"clip_sample": False, **options}
