@@ -1,0 +1,119 @@
+"""The text of a --control option, and of the other options that hold more than one value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from armature.conditions.kinds import canonical_kind
+from armature.errors import RecipeError
+
+if TYPE_CHECKING:
+    from armature.generation.controls import ControlRequest
+
+USAGE = "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,guidance=conditional][,extract]"
+
+
+def parse_control(text: str) -> ControlRequest:
+    """A control from "sketch=drawing.png,weight=0.8,end=0.6".
+
+    Commas in file names are allowed where what follows does not look like name=value.
+    Raises ConditionError for an unknown kind, RecipeError for unknown options and values that are no numbers.
+    """
+    from armature.generation.controls import ControlRequest
+
+    kind, equals, rest = text.partition("=")
+    if not equals or not rest.strip():
+        raise RecipeError(f"--control {text!r} names no picture; expected {USAGE}.")
+    kind = canonical_kind(kind)
+    image, options = _split(rest, text)
+    values: dict[str, Any] = {}
+    for name, value in options:
+        if name in values:
+            raise RecipeError(f"--control {text!r} gives {name} twice; give it once.")
+        values[name] = _OPTIONS[name](value, f"--control {kind}: {name}")
+    return ControlRequest(kind, Path(image), **values)
+
+
+def parse_adapters(texts: Sequence[str]) -> dict[str, str]:
+    """Adapters by kind from "KIND=REF" texts; raises RecipeError and ConditionError like `parse_control`."""
+    adapters: dict[str, str] = {}
+    for text in texts:
+        kind, equals, source = text.partition("=")
+        if not equals or not source:
+            raise RecipeError(f"--adapter {text!r} is not KIND=REF; for example sketch=my_adapter.safetensors.")
+        kind = canonical_kind(kind)
+        if kind in adapters:
+            raise RecipeError(f"--adapter is given twice for {kind}; give it once.")
+        adapters[kind] = source
+    return adapters
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """(width, height) from "WxH" or "N"; raises RecipeError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text.strip())
+    if not found:
+        raise RecipeError(f"--size is {text!r}; expected WxH in pixels, such as 512x768.")
+    width = int(found[1])
+    return width, int(found[2]) if found[2] else width
+
+
+def _split(rest: str, text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The picture and the (name, value) options after it."""
+    pieces = rest.split(",")
+    image, options = pieces[0], []
+    for piece in pieces[1:]:
+        name, equals, value = piece.partition("=")
+        name = name.strip()
+        if name in _OPTIONS and (equals or name == "extract"):
+            options.append((name, value))
+        elif options or equals or Path(image).exists():
+            near = get_close_matches(name, _OPTIONS, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise RecipeError(f"--control {text!r} has an unknown option {piece!r}; expected {USAGE}.{hint}")
+        else:
+            image = f"{image},{piece}"
+    return image, options
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise RecipeError(f"{where} is {text!r}; expected a number.") from error
+
+
+def _levels(text: str, where: str) -> tuple[float, ...] | str:
+    if re.fullmatch(r"[A-Za-z]\w*", text) and text.lower() not in ("nan", "inf", "infinity"):
+        return text
+    return tuple(_number(part, where) for part in text.split("/"))
+
+
+def _file(text: str, where: str) -> Path:
+    if not text:
+        raise RecipeError(f"{where} names no file.")
+    return Path(text)
+
+
+def _text(text: str, where: str) -> str:
+    return text
+
+
+def _extractor(text: str, where: str) -> bool | str:
+    return text or True
+
+
+_OPTIONS: dict[str, Callable[[str, str], Any]] = {
+    "weight": _number,
+    "start": _number,
+    "end": _number,
+    "levels": _levels,
+    "mask": _file,
+    "guidance": _text,
+    "extract": _extractor,
+}

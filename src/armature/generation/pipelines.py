@@ -1,0 +1,43 @@
+"""The diffusers pipeline for a task, around the parts of an opened base."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from armature.generation.bases import Base
+from armature.generation.samplers import Sampler, make_scheduler
+from armature.generation.settings import Mode
+
+_PIPELINES: dict[tuple[str, Mode], str] = {
+    ("sd", "text"): "StableDiffusionPipeline",
+    ("sd", "image"): "StableDiffusionImg2ImgPipeline",
+    ("sd", "inpaint"): "StableDiffusionInpaintPipeline",
+    ("sdxl", "text"): "StableDiffusionXLPipeline",
+    ("sdxl", "image"): "StableDiffusionXLImg2ImgPipeline",
+    ("sdxl", "inpaint"): "StableDiffusionXLInpaintPipeline",
+}
+
+
+def pipeline_for(base: Base, mode: Mode, sampler: Sampler | None) -> Any:
+    """A pipeline of diffusers that shares the base's networks and has a scheduler of its own.
+
+    The base's pipeline, its scheduler and its settings stay as they are, so that one base serves many calls.
+    """
+    import diffusers
+
+    kind = getattr(diffusers, _PIPELINES[base.family, mode])
+    known = inspect.signature(kind.__init__).parameters
+    source = base.pipeline
+    parts = {name: value for name, value in source.config.items() if name in known and not isinstance(value, tuple)}
+    parts |= {name: part for name, part in source.components.items() if name in known}
+    parts["scheduler"] = make_scheduler(source.scheduler, sampler)
+    for name in ("safety_checker", "feature_extractor"):
+        if name in known:
+            parts.setdefault(name, None)
+    if parts.get("safety_checker") is None and "requires_safety_checker" in known:
+        # Else diffusers prints a notice about its absence at every call.
+        parts["requires_safety_checker"] = False
+    pipeline = kind(**parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
