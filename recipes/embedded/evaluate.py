@@ -1,0 +1,152 @@
+"""Measure the embedded model on held-out scenes: python recipes/embedded/evaluate.py OUT.json [--count N].
+
+Everything is asked of the shipped weights through the public interface: obedience of the base to its captions, control
+by the sketch adapter between "without" and "ceiling" (the true picture through the autoencoder), and the annotator's
+own figures on true scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import HELD_OUT
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+import armature
+from armature.embedded.annotator import Annotation, load_network
+from armature.evaluation.edges import edge_score, picture_edges
+from armature.evaluation.obedience import Obedience, named_things, obedience
+from armature.toyworld import Scene, scene
+from armature.toyworld.palette import CLASSES
+
+BATCH = 8
+STEPS, GUIDANCE = 20, 5.0
+
+
+def draw(pipe: StableDiffusionPipeline, scenes: list[Scene], adapter: armature.adapters.base.Adapter | None, kind: str) -> np.ndarray:
+    """One picture per scene's caption, seeded by the scene's number, (n, 128, 128, 3) uint8."""
+    pictures = []
+    for start in range(0, len(scenes), BATCH):
+        part = scenes[start : start + BATCH]
+        generators = [torch.Generator().manual_seed(s.seed) for s in part]
+        arguments = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "generator": generators, "output_type": "np"}
+        texts = [s.caption for s in part]
+        if adapter is None:
+            images = pipe(texts, **arguments).images
+        else:
+            control = armature.Control(adapter, [Image.fromarray(s.condition(kind)) for s in part])
+            with armature.attach(pipe, control):
+                images = pipe(texts, **arguments).images
+        pictures.append(np.round(images * 255).astype(np.uint8))
+    return np.concatenate(pictures)
+
+
+def through_autoencoder(pipe: StableDiffusionPipeline, pictures: np.ndarray) -> np.ndarray:
+    """The pictures encoded and decoded: as good as any picture of this model can be."""
+    out = []
+    with torch.no_grad():
+        for part in np.split(pictures, range(BATCH, len(pictures), BATCH)):
+            x = torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1
+            y = pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean, return_dict=False)[0]
+            out.append(((y.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
+    return np.concatenate(out)
+
+
+def annotate(pictures: np.ndarray) -> list[Annotation]:
+    """The embedded annotator's reading of each picture."""
+    network = load_network()
+    return [found for part in np.split(pictures, range(16, len(pictures), 16)) for found in network.annotate(part)]
+
+
+def shares(result: Obedience) -> dict[str, float]:
+    """Object recall and colour share, rounded."""
+    return {"object_recall": round(result.object_recall, 4), "colours_right": round(result.colour_share, 4)}
+
+
+def annotator_figures(scenes: list[Scene], found: list[Annotation]) -> dict[str, float]:
+    """Mean IoU over classes (pixels of all scenes together), depth RMSE (0..1), joints within 5 % of the size.
+
+    Joints count for every true person; a person that was not found has none right.
+    """
+    matrix = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
+    squared, near, joints = [], 0, 0
+    for truth, seen in zip(scenes, found, strict=True):
+        np.add.at(matrix, (truth.classes.ravel(), seen.classes.ravel()), 1)
+        squared.append(((seen.depth - truth.depth / 255.0) ** 2).mean())
+        for person in truth.joints:
+            joints += len(person)
+            candidates = [np.hypot(*(person - other.joints).T) for other in seen.people]
+            if candidates:
+                best = min(candidates, key=lambda distance: float(distance.mean()))
+                near += int((best < 0.05 * truth.plan.size).sum())
+    union = matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    return {
+        "seg_miou": round(float((np.diag(matrix) / np.maximum(union, 1))[union > 0].mean()), 4),
+        "depth_rmse": round(float(np.sqrt(np.mean(squared))), 4),
+        "joints_within_5_percent": round(near / max(1, joints), 4),
+    }
+
+
+def f1(scenes: list[Scene], pictures: np.ndarray, kind: str) -> float:
+    """Mean edge F1, 2 pixels of tolerance, between each scene's lines and its picture's edges."""
+    pairs = zip(scenes, pictures, strict=True)
+    return round(float(np.mean([edge_score(s.condition(kind), picture_edges(p)).f1 for s, p in pairs])), 4)
+
+
+def main() -> None:
+    """Write the figures as JSON and print them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--base", type=Path, help="a pipeline folder in place of the shipped one")
+    parser.add_argument("--adapter", default="embedded:sketch")
+    parser.add_argument("--kind", default="sketch")
+    parser.add_argument("--no-adapter", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    start = time.monotonic()
+    scenes = [scene(HELD_OUT + i) for i in range(arguments.count)]
+    named = [named_things(s) for s in scenes]
+    if arguments.base:
+        pipe = StableDiffusionPipeline.from_pretrained(arguments.base, torch_dtype=torch.float32)
+    else:
+        pipe = armature.embedded_pipeline()
+    pipe.set_progress_bar_config(disable=True)
+    true = np.stack([s.picture for s in scenes])
+    ceiling = through_autoencoder(pipe, true)
+    without = draw(pipe, scenes, None, arguments.kind)
+    figures: dict[str, object] = {
+        "scenes": arguments.count,
+        "steps": STEPS,
+        "guidance": GUIDANCE,
+        "annotator_on_true_scenes": annotator_figures(scenes, annotate(true)),
+        "obedience_of_true_scenes": shares(obedience(named, annotate(true))),
+        "obedience_of_ceiling": shares(obedience(named, annotate(ceiling))),
+        "obedience_without": shares(obedience(named, annotate(without))),
+        "autoencoder_mae_0_to_255": round(float(np.abs(ceiling.astype(float) - true).mean()), 2),
+    }
+    low, high = f1(scenes, without, arguments.kind), f1(scenes, ceiling, arguments.kind)
+    figures |= {"edge_f1_without": low, "edge_f1_ceiling": high, "edge_f1_true": f1(scenes, true, arguments.kind)}
+    if not arguments.no_adapter:
+        pictures = draw(pipe, scenes, armature.load_adapter(arguments.adapter, dtype=torch.float32), arguments.kind)
+        controlled = f1(scenes, pictures, arguments.kind)
+        figures |= {
+            "obedience_with": shares(obedience(named, annotate(pictures))),
+            "edge_f1_with": controlled,
+            "share_of_the_distance_closed": round((controlled - low) / (high - low), 4),
+        }
+    figures |= {"seconds": round(time.monotonic() - start), "machine": f"{platform.machine()}, {arguments.threads} threads"}
+    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Put finished weights where the package ships them: python recipes/embedded/install.py RUN [--autoencoder DIR].
+
+RUN holds base/, annotator/ and adapters' runs as build.sh makes them; a polished autoencoder may replace the base's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+from armature.embedded.annotator import annotator_path
+from armature.embedded.load import WEIGHTS
+
+LIMIT_MB = 60
+
+
+def main() -> None:
+    """Copy everything, in half precision, and check the total size."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--autoencoder", type=Path, help="a run whose vae replaces the base's (same latents)")
+    arguments = parser.parse_args()
+    pipe = StableDiffusionPipeline.from_pretrained(arguments.run / "base" / "pipeline", torch_dtype=torch.float16)
+    if arguments.autoencoder:
+        vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae", torch_dtype=torch.float16)
+        if vae.config.scaling_factor != pipe.vae.config.scaling_factor:
+            raise SystemExit("the autoencoders have different scaling factors: not the same latents")
+        pipe.vae = vae
+    shutil.rmtree(WEIGHTS / "base", ignore_errors=True)
+    pipe.save_pretrained(WEIGHTS / "base")
+    shutil.copyfile(arguments.run / "annotator" / "annotator.safetensors", annotator_path())
+    for adapter in sorted(arguments.run.glob("*/adapter")):
+        target = WEIGHTS / "adapters" / adapter.parent.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(adapter, target)
+    total = sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) / 1e6
+    print(f"{total:.1f} MB of weights in {WEIGHTS}")
+    if total > LIMIT_MB:
+        raise SystemExit(f"the shipped weights may have at most {LIMIT_MB} MB together")
+
+
+if __name__ == "__main__":
+    main()
