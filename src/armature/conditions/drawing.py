@@ -15,6 +15,7 @@ LineSource = Literal["map", "drawing", "picture", "blank"]
 
 # Ink weaker than this share of the paper's brightness is paper grain, JPEG noise or a smudge.
 _GRAIN = 0.08
+_ENOUGH = 1024
 # One sheet under one light keeps its tint within this share of a channel, and its brightness this smooth.
 _TINT = 0.03
 _STEP = 0.02
@@ -29,10 +30,13 @@ def recognise(values: np.ndarray) -> LineSource:
     import cv2
     import numpy as np
 
-    light = values.max(axis=-1)
-    dark = values.min(axis=-1)
-    if float(light.max() - dark.min()) < 0.02:
+    if float(values.max() - values.min()) < 0.02:
         return "blank"
+    longest = max(values.shape[:2])
+    if longest > _ENOUGH:  # a smaller copy tells the same, and this is asked of every control
+        size = tuple(max(8, round(side * _ENOUGH / longest)) for side in values.shape[1::-1])
+        values = cv2.resize(values, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    light = values.max(axis=-1)
     if float((light < 0.25).mean()) > 0.6:
         return "map"
     if float(np.median(light)) < 0.4:

@@ -60,8 +60,8 @@ def gradient(values: np.ndarray, sigma: float) -> Gradient:
     return Gradient(np.sqrt(larger) * np.float32(max(sigma, 0.5)), np.cos(angle), np.sin(angle))
 
 
-def contour_strength(picture: Image.Image, smoothing: float) -> Gradient:
-    """Gradient at two scales, with texture held down.
+def contour_strength(values: np.ndarray, scale: float) -> Gradient:
+    """Gradient of a Lab picture (H, W, 3) at two scales, with texture held down; scale as `picture_scale` gives it.
 
     Edges that live at both scales are contours; what only the fine one sees is grain. Strength that is
     surrounded by as much strength is texture and is damped (surround suppression, Grigorescu et al. 2003).
@@ -69,8 +69,6 @@ def contour_strength(picture: Image.Image, smoothing: float) -> Gradient:
     import cv2
     import numpy as np
 
-    scale = picture_scale(picture)
-    values = lab(picture, smoothing)
     fine = gradient(values, max(0.8, 1.3 * scale))
     coarse = gradient(values, max(1.6, 3.0 * scale))
     both = np.sqrt(fine.strength * coarse.strength)

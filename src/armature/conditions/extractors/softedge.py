@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from armature.conditions.contract import contract_for
-from armature.conditions.edges import contour_strength, picture_scale, to_map
+from armature.conditions.edges import contour_strength, lab, picture_scale, to_map
 from armature.conditions.extractor import Extractor, Option
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def softedge(picture: Image.Image, gain: float, smoothing: float) -> Image.Image
     import cv2
     import numpy as np
 
-    strength = contour_strength(picture, smoothing).strength
+    strength = contour_strength(lab(picture, smoothing), picture_scale(picture)).strength
     # Against a floor, so that the grain of an empty wall stays dark.
     strong = max(float(np.percentile(strength, 98.5)), 0.03)
     soft = 1.0 - np.exp(-1.5 * gain * np.maximum(strength / strong - 0.04, 0.0))
