@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pictures = [fit_picture(read_picture(path), (SIZE, SIZE), "resize") for path in arguments.pictures]
     pictures += [scene(seed, SIZE).image for seed in SEEDS[: max(0, arguments.rows - len(pictures))]]
-    sheet(pictures).save(arguments.out)
+    sheet(pictures).save(arguments.out, optimize=True)
     print(arguments.out)
 
 
