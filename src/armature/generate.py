@@ -78,24 +78,25 @@ def generate(
         white where `init` is painted anew; all else keeps its pixels.
     guidance: scale of classifier-free guidance, 1 or less for none; left out, the base's usual one.
     sampler: a name of `armature.generation.samplers.SAMPLERS`; left out, the base's own.
-    seed: 0 to 2**63 - 1; left out, drawn. count: pictures, with seeds seed, seed + 1, ...
+    seed: 0 to 9e15; left out, drawn. count: pictures, with seeds seed, seed + 1, ...
     size: (width, height) in pixels, multiples of the base's latent stride (8); left out, the base's own, or that of
         `init`. vae, config: see `open_base`. device, dtype: see `Place.choose`.
     progress: called with (U-Net steps done, all steps of this call) after every step; raising there ends the call.
     Raises RecipeError (all wrong values at once), ConditionError, CheckpointError or AttachError, before the first
     step wherever that can be known.
     """
-    wishes = Wishes(prompt, negative or "", steps, guidance, seed, count, strength)
+    wishes = Wishes(prompt, negative or "", steps, guidance, seed, count, strength, starts=init is not None)
     wishes.check()
     chosen = None if sampler is None else find_sampler(sampler)
     start = Start.read(init, inpaint)
-    there = base if isinstance(base, Base) else None
-    embedded = there.embedded if there else base is None or base == EMBEDDED
-    if there is None and base is not None and not isinstance(base, (str, Path)):
-        there = open_base(base, vae=vae)
+    there = None if base is None or isinstance(base, (str, Path)) else open_base(base)
+    if there is not None and (device is not None or dtype is not None):
+        raise RecipeError("The base is open already; move it yourself (pipeline.to), and leave device and dtype out.")
+    embedded = there.embedded if there else base in (None, EMBEDDED)
     place = there.place if there else Place.choose(device, dtype, embedded=embedded)
+    # Before the base, which may be a download: what is wrong with a control is then told at once.
     resolved = resolve_controls(controls, adapters, embedded=embedded, place=place)
-    opened = open_base(base if there is None else there, vae=vae, config=config, place=place)
+    opened = open_base(there or base, vae=vae, config=config, place=place)
     mode = _mode(start, opened)
     width, height = check_size(size, natural_size(start, opened.size, opened.stride), opened.stride)
     fitted = None if start is None else start.fitted((width, height))
@@ -106,6 +107,7 @@ def generate(
         mode=mode,
         base=opened.name,
         vae=opened.vae,
+        config=opened.config,
         family=opened.family,
         sampler=sampler_name(pipeline.scheduler),
         steps=steps,

@@ -6,25 +6,20 @@ import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from armature.conditions.kinds import canonical_kind
 from armature.errors import RecipeError
 
-if TYPE_CHECKING:
-    from armature.generation.controls import ControlRequest
-
 USAGE = "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,guidance=conditional][,extract]"
 
 
-def parse_control(text: str) -> ControlRequest:
-    """A control from "sketch=drawing.png,weight=0.8,end=0.6".
+def parse_control(text: str) -> tuple[str, Path, dict[str, Any]]:
+    """Kind, picture and options, as `armature.generate` takes them, of "sketch=drawing.png,weight=0.8,end=0.6".
 
     Commas in file names are allowed where what follows does not look like name=value.
     Raises ConditionError for an unknown kind, RecipeError for unknown options and values that are no numbers.
     """
-    from armature.generation.controls import ControlRequest
-
     kind, equals, rest = text.partition("=")
     if not equals or not rest.strip():
         raise RecipeError(f"--control {text!r} names no picture; expected {USAGE}.")
@@ -35,7 +30,7 @@ def parse_control(text: str) -> ControlRequest:
         if name in values:
             raise RecipeError(f"--control {text!r} gives {name} twice; give it once.")
         values[name] = _OPTIONS[name](value, f"--control {kind}: {name}")
-    return ControlRequest(kind, Path(image), **values)
+    return kind, Path(image).expanduser(), values
 
 
 def parse_adapters(texts: Sequence[str]) -> dict[str, str]:
@@ -97,7 +92,7 @@ def _levels(text: str, where: str) -> tuple[float, ...] | str:
 def _file(text: str, where: str) -> Path:
     if not text:
         raise RecipeError(f"{where} names no file.")
-    return Path(text)
+    return Path(text).expanduser()
 
 
 def _text(text: str, where: str) -> str:

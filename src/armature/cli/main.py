@@ -29,6 +29,12 @@ class Verbs(TyperGroup):
         except ArmatureError as error:
             typer.echo(f"armature: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(BAD_INPUT) from error
+        except Exception as error:
+            # By name: torch's own class is known only once torch is imported, which most verbs do without.
+            if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
+                raise
+            typer.echo("armature: out of memory; use a smaller --size, or --dtype float16 on a GPU.", err=True)
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -62,4 +68,4 @@ def top(
 
 def main() -> None:
     """The console script."""
-    app()
+    app(prog_name="armature")

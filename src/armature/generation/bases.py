@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from armature.errors import CheckpointError
-from armature.generation.place import Place
+from armature.errors import AttachError, CheckpointError
+from armature.generation.place import Place, precision_argument
 from armature.generation.settings import public_name
 from armature.generation.single_file import SINGLE_FILE_ENDINGS, load_single_file, load_vae
 from armature.injection.sites import find_sites
@@ -28,12 +28,14 @@ class Base:
     """An opened base model; hand it to `generate` again and again.
 
     pipeline: a diffusers pipeline that has all its parts. name: how it is recorded. vae: name of the VAE that
-    replaced its own, or "". family: "sd" (1.x, 2.x) or "sdxl". embedded: whether it is the shipped one.
+    replaced its own, or "". config: name of the configuration that a single file was opened with, or "".
+    family: "sd" (1.x, 2.x) or "sdxl". embedded: whether it is the shipped one.
     """
 
     pipeline: Any
     name: str
     vae: str
+    config: str
     family: Literal["sd", "sdxl"]
     embedded: bool
 
@@ -50,7 +52,7 @@ class Base:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels at which it was trained."""
-        cells = self.pipeline.unet.config.sample_size
+        cells = self.pipeline.unet.config.sample_size or (128 if self.family == "sdxl" else 64)
         height, width = (cells, cells) if isinstance(cells, int) else cells
         return width * self.stride, height * self.stride
 
@@ -82,24 +84,26 @@ def open_base(
     place: device and precision; None chooses.
     Raises CheckpointError for anything that is no complete Stable Diffusion model. No code in a file is ever run.
     """
-    if isinstance(source, Base):
-        return source if vae is None else _checked(_with_vae(source.pipeline, vae), source.name, vae, source.embedded)
-    embedded = source is None or source == EMBEDDED
-    if config is not None and (embedded or not str(source).lower().endswith(SINGLE_FILE_ENDINGS)):
+    single = isinstance(source, (str, Path)) and str(source).lower().endswith(SINGLE_FILE_ENDINGS)
+    if config is not None and not single:
         raise CheckpointError("A configuration folder belongs to a single-file base; leave it out, or give the file.")
-    if not embedded and not isinstance(source, (str, Path)):
-        return _checked(source if vae is None else _with_vae(source, vae), type(source).__name__, vae, False)
+    if isinstance(source, Base):
+        return source if vae is None else _other_vae(source, vae)
+    if source is not None and not isinstance(source, (str, Path)):
+        base = _checked(source, type(source).__name__)
+        return base if vae is None else _other_vae(base, vae)
+    embedded = source is None or source == EMBEDDED
     place = place or Place.choose(embedded=embedded)
-    if embedded:
-        pipeline = _embedded(place.dtype)
-    elif str(source).lower().endswith(SINGLE_FILE_ENDINGS):
-        pipeline = load_single_file(Path(source).expanduser(), config, place.dtype)
+    if source is None or embedded:
+        base = replace(_checked(_embedded(place.dtype), EMBEDDED), embedded=True)
+    elif single:
+        base = _checked(load_single_file(Path(source).expanduser(), config, place.dtype), public_name(source))
+        base = replace(base, config="" if config is None else public_name(config))
     else:
-        pipeline = _pretrained(str(source), place)
+        base = _checked(_pretrained(str(source), place), public_name(source))
     if vae is not None:
-        pipeline = _with_vae(pipeline, vae)
-    base = _checked(pipeline, EMBEDDED if embedded else public_name(source), vae, embedded)
-    pipeline.to(device=place.device, dtype=place.dtype)
+        base = _other_vae(base, vae)
+    base.pipeline.to(device=place.device, dtype=place.dtype)
     return base
 
 
@@ -133,21 +137,25 @@ def _pretrained(source: str, place: Place) -> Any:
             "owner/name, or 'embedded'. Check the spelling."
         )
     try:
-        return DiffusionPipeline.from_pretrained(str(path) if path.is_dir() else source, torch_dtype=place.dtype)
+        return DiffusionPipeline.from_pretrained(
+            str(path) if path.is_dir() else source, **precision_argument(place.dtype)
+        )
     except Exception as error:  # the hub, the disk and a dozen classes raise many kinds here
         raise CheckpointError(f"The base {source!r} cannot be opened: {_first_line(error)}") from error
 
 
-def _with_vae(pipeline: Any, source: str | Path) -> Any:
-    """The same model around another autoencoder; the pipeline itself stays as it is."""
+def _other_vae(base: Base, source: str | Path) -> Base:
+    """The same model around another autoencoder; the base's own pipeline stays as it is."""
+    pipeline = base.pipeline
     vae = load_vae(source, pipeline.vae)
     parts = {**pipeline.components, "vae": vae.to(device=pipeline.vae.device, dtype=pipeline.vae.dtype)}
-    if "requires_safety_checker" in pipeline.config:
-        parts["requires_safety_checker"] = pipeline.config.requires_safety_checker
-    return type(pipeline)(**parts)
+    if parts.get("safety_checker") is None and "requires_safety_checker" in pipeline.config:
+        parts["requires_safety_checker"] = False
+    return replace(base, pipeline=type(pipeline)(**parts), vae=public_name(source))
 
 
-def _checked(pipeline: Any, name: str, vae: Any, embedded: bool) -> Base:
+def _checked(pipeline: Any, name: str) -> Base:
+    """The pipeline as a base, with its own VAE; raises CheckpointError when it is no whole model of a known family."""
     parts = getattr(pipeline, "components", None)
     if not isinstance(parts, dict) or not {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= set(parts):
         raise CheckpointError(
@@ -162,8 +170,11 @@ def _checked(pipeline: Any, name: str, vae: Any, embedded: bool) -> Base:
         raise CheckpointError(
             f"The U-Net of the base {name!r} takes {channels} channels; expected 4, or 9 for an inpainting model."
         )
-    family = "sdxl" if find_sites(parts["unet"]).layout == "sdxl" else "sd"
-    return Base(pipeline, name, "" if vae is None else public_name(vae), family, embedded)
+    try:
+        family = find_sites(parts["unet"]).layout
+    except AttachError as error:
+        raise CheckpointError(f"The base {name!r} takes no adapters: {error}") from error
+    return Base(pipeline, name, "", "", family, False)
 
 
 def _first_line(error: Exception) -> str:

@@ -18,6 +18,7 @@ from armature.errors import ConditionError, RecipeError
 from armature.generation.place import Place
 from armature.generation.settings import ControlSettings, name_picture, public_name
 from armature.injection.control import Control, Guidance
+from armature.injection.mask import read_masks
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,8 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
             "use armature.attach with a pipeline of your own for batches."
         )
     prepare_control(control.image, _contract(control.adapter))
+    if control.mask is not None:
+        read_masks(control.mask)
     levels: Any = control.levels
     settings = ControlSettings(
         kind=kind,

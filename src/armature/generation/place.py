@@ -43,6 +43,17 @@ class Place:
         return str(self.dtype).removeprefix("torch.")
 
 
+def precision_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """The argument by which diffusers' `from_pretrained` and `from_single_file` take a precision.
+
+    It was renamed; the old name warns from the first version on that is known here to have the new one.
+    """
+    import diffusers
+
+    major, minor = (int(part) for part in diffusers.__version__.split(".")[:2])
+    return {"dtype" if (major, minor) >= (0, 42) else "torch_dtype": dtype}
+
+
 def _device(wanted: torch.device | str | None) -> torch.device:
     if wanted is None:
         if torch.cuda.is_available():

@@ -51,8 +51,9 @@ class ControlSettings:
 class Settings:
     """Everything that decides how the pictures of one call look.
 
-    mode: "text", "image" (from `init`) or "inpaint". base, vae: as the user named them ("" for the base's own VAE);
-    of local files the name only. seed: of the first picture; picture k has seed + k. width, height: pixels.
+    mode: "text", "image" (from `init`) or "inpaint". base, vae, config: as the user named them ("" for the base's own
+    VAE and configuration), of local files the name only. seed: of the first picture; picture k has seed + k.
+    width, height: pixels.
     strength: 1.0 in mode "text". dtype, device: where and how precisely it ran; noise is always drawn on the CPU.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     mode: Mode
     base: str
     vae: str
+    config: str
     family: str
     sampler: str
     steps: int
@@ -136,11 +138,12 @@ def name_picture(source: Any) -> PictureName:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         return PictureName(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    import numpy as np
+
     from armature.conditions.arrays import is_tensor, tensor_to_numpy
 
-    if is_tensor(source):
-        source = tensor_to_numpy(source)
-    return PictureName("(given)", hashlib.sha256(source.tobytes()).hexdigest())
+    pixels = np.asarray(tensor_to_numpy(source) if is_tensor(source) else source)
+    return PictureName("(given)", hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
 def public_name(source: Any) -> str:

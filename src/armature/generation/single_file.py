@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from armature.errors import CheckpointError
+from armature.generation.place import precision_argument
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
@@ -36,7 +37,7 @@ def load_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) 
     kind = diffusers.StableDiffusionXLPipeline if xl else diffusers.StableDiffusionPipeline
     options: dict[str, Any] = {} if config is None else _config(config)
     try:
-        return kind.from_single_file(str(path), torch_dtype=dtype, **options)
+        return kind.from_single_file(str(path), **precision_argument(dtype), **options)
     except Exception as error:  # diffusers, transformers and the hub raise many kinds here
         if config is None and _is_unreachable(error):
             raise CheckpointError(

@@ -12,14 +12,15 @@ from typing import Any
 from armature.errors import RecipeError
 from armature.generation.settings import Settings
 
-_LARGEST_SEED = 2**63 - 1
+# JSON readers in browsers hold whole numbers exactly up to here; the last of a row of seeds must fit as well.
+_LARGEST_SEED = 2**53 - 1_000_000
 # Fewer cells than this leave the deepest level of a U-Net with nothing to work on.
 _SMALLEST_CELLS = 8
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the caller asked for; `check` tells everything that is wrong at once."""
+    """What the caller asked for; `check` tells everything that is wrong at once. starts: from a picture."""
 
     prompt: Any
     negative: Any
@@ -28,6 +29,7 @@ class Wishes:
     seed: Any
     count: Any
     strength: Any
+    starts: bool
 
     @cached_property
     def resolved_seed(self) -> int:
@@ -47,10 +49,10 @@ class Wishes:
         if self.guidance is not None and not (_finite(self.guidance) and self.guidance >= 0):
             problems.append(f"guidance is {self.guidance!r}, expected a number of at least 0")
         if self.seed is not None and not (_whole(self.seed) and 0 <= self.seed <= _LARGEST_SEED):
-            problems.append(f"seed is {self.seed!r}, expected a whole number from 0 to 2**63 - 1")
+            problems.append(f"seed is {self.seed!r}, expected a whole number from 0 to {_LARGEST_SEED}")
         if not (_finite(self.strength) and 0 < self.strength <= 1):
             problems.append(f"strength is {self.strength!r}, expected a number above 0 and up to 1")
-        elif _whole(self.steps) and self.steps >= 1 and int(self.steps * self.strength) < 1:
+        elif self.starts and _whole(self.steps) and self.steps >= 1 and int(self.steps * self.strength) < 1:
             least = math.ceil(1 / self.strength)
             problems.append(
                 f"strength {self.strength:g} of {self.steps} steps leaves none to run, expected at least {least} steps"

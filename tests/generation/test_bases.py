@@ -1,0 +1,134 @@
+"""Opening a base: folders, single files, other autoencoders, and what is refused."""
+
+import pickle
+
+import numpy as np
+import pytest
+import small_bases as small
+import torch
+from original_layout import original_state, original_vae
+from safetensors.torch import save_file
+
+from armature.errors import CheckpointError, RecipeError
+from armature.generate import generate, open_base
+from armature.generation.place import Place
+
+
+@pytest.fixture(scope="module")
+def single(bases, tmp_path_factory):
+    """The sd base as one file, in both containers."""
+    state = original_state(open_base(bases["sd"]).pipeline)
+    folder = tmp_path_factory.mktemp("single")
+    save_file(state, folder / "model.safetensors")
+    # Real files carry the training step and buffers of whole numbers besides.
+    extra = {"cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(16)[None]}
+    torch.save({"state_dict": {**state, **extra}, "global_step": 7}, folder / "model.ckpt")
+    return folder
+
+
+def picture(base, **options):
+    return np.asarray(generate("a red house", base=base, steps=2, seed=4, **options).images[0])
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "ckpt"])
+def test_a_single_file_draws_what_the_folder_draws(single, bases, ending):
+    file = single / f"model.{ending}"
+    made = generate("a red house", base=file, config=bases["sd"], steps=2, seed=4)
+    assert np.array_equal(np.asarray(made.images[0]), picture(bases["sd"]))
+    assert (made.settings.base, made.settings.config) == (file.name, "sd")
+
+
+def test_another_vae_comes_from_a_folder_a_pipeline_or_a_single_file(bases, tmp_path):
+    other = small.autoencoder(seed=9)
+    other.save_pretrained(tmp_path / "vae")
+    save_file({name: t.contiguous() for name, t in original_vae(other).items()}, tmp_path / "vae.safetensors")
+    base = open_base(bases["sd"])
+    own = base.pipeline.vae
+    by_folder, by_file = (picture(base, vae=tmp_path / name) for name in ("vae", "vae.safetensors"))
+    assert np.array_equal(by_folder, by_file)
+    assert not np.array_equal(by_folder, picture(base))
+    assert base.pipeline.vae is own
+    assert open_base(base, vae=tmp_path / "vae").vae == "vae"
+    assert np.array_equal(picture(base, vae=bases["sd"]), picture(base))
+
+
+def test_a_vae_of_another_family_is_refused(bases, tmp_path):
+    from diffusers import AutoencoderKL
+
+    AutoencoderKL(block_out_channels=(8,), latent_channels=16, norm_num_groups=4).save_pretrained(tmp_path / "vae")
+    with pytest.raises(CheckpointError, match=r"has latent_channels 16; this base takes latents made with 4"):
+        open_base(bases["sd"], vae=tmp_path / "vae")
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("run",))
+
+
+def test_a_ckpt_that_wants_to_run_code_is_refused(tmp_path, capsys):
+    (tmp_path / "bad.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}, protocol=2))
+    with pytest.raises(CheckpointError, match="wants more than tensors, or is damaged; nothing in it was run"):
+        open_base(tmp_path / "bad.ckpt")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_truncated_file_is_refused(single, tmp_path):
+    whole = (single / "model.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        open_base(tmp_path / "half.safetensors")
+
+
+def test_an_adapter_is_no_base(bases):
+    with pytest.raises(CheckpointError, match=r"holds no U-Net under model\.diffusion_model\..*--adapter KIND=REF"):
+        open_base(bases["sketch"] / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(CheckpointError, match=r"is a folder without model_index\.json.*--adapter KIND=REF"):
+        open_base(bases["sketch"])
+
+
+def test_offline_without_configuration_says_how_to_give_one(single, monkeypatch, tmp_path):
+    import huggingface_hub.constants as hub
+
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"Go online once, or name a diffusers folder.*--base-config"):
+        open_base(single / "model.safetensors")
+    with pytest.raises(CheckpointError, match="The base 'owner/model' cannot be opened: "):
+        open_base("owner/model")
+
+
+def test_a_configuration_without_a_single_file_is_not_ignored(bases):
+    with pytest.raises(CheckpointError, match="belongs to a single-file base"):
+        open_base(bases["sd"], config=bases["sd"])
+
+
+@pytest.mark.parametrize("source", ["nowhere", "./no/folder", "a/b/c"])
+def test_a_base_that_is_not_there(source):
+    with pytest.raises(CheckpointError, match=r"There is no base model .* Check the spelling"):
+        open_base(source)
+    with pytest.raises(CheckpointError, match=r"There is no file 'gone\.ckpt'"):
+        open_base("gone.ckpt")
+
+
+def test_other_pipelines_are_named(bases):
+    with pytest.raises(CheckpointError, match="is a Linear; expected a pipeline"):
+        open_base(torch.nn.Linear(1, 1))
+    with pytest.raises(CheckpointError, match="takes 5 channels; expected 4, or 9"):
+        open_base(small.sd_pipeline(in_channels=5))
+
+
+def test_size_stride_and_family_come_from_the_model(bases):
+    base = open_base(bases["sd"], place=Place.choose("cpu", "bfloat16"))
+    assert (base.size, base.stride, base.family, base.guidance) == ((64, 64), 8, "sd", 7.5)
+    assert base.place.dtype is torch.bfloat16
+    assert open_base(bases["sdxl"]).family == "sdxl"
+
+
+def test_devices_and_precisions_that_are_not_there():
+    with pytest.raises(RecipeError, match="dtype is 'float8'; expected float32, float16, bfloat16"):
+        Place.choose("cpu", "float8")
+    with pytest.raises(RecipeError, match="device is 'gpu'; expected cpu, cuda, cuda:1 or mps"):
+        Place.choose("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(RecipeError, match="which this machine does not have"):
+            Place.choose("cuda")
