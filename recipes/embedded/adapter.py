@@ -68,7 +68,7 @@ def main() -> None:
     torch.manual_seed(0)
     arguments.run.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.scenes, arguments.count)
-    pipe = StableDiffusionPipeline.from_pretrained(arguments.base / "pipeline", torch_dtype=torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(arguments.base / "pipeline", dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     freeze(pipe.unet, pipe.vae, pipe.text_encoder)
     unet = pipe.unet.to(memory_format=torch.channels_last)

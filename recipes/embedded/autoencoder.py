@@ -1,7 +1,7 @@
 """Train the embedded autoencoder: python recipes/embedded/autoencoder.py SCENES RUN [--minutes M].
 
 An AutoencoderKL of four levels (stride 8, 4 latent channels). Convolutional only, so it learns from 64-pixel crops and
-spends its last fifth on whole 128-pixel scenes, whose group statistics are those of use. With --polish RUN the decoder
+ends on whole 128-pixel scenes, whose group statistics are those of use. With --polish RUN the decoder
 of a finished run is trained on alone: latents stay what they are, so a base model that learns on them may do so
 meanwhile.
 """
@@ -23,7 +23,7 @@ from armature.toyworld import scene
 
 KL_WEIGHT = 2e-6
 EDGE_WEIGHT = 1.0
-WHOLE_SCENES_FROM = 0.8
+WHOLE_SCENES_FROM = 0.92
 
 
 def build() -> AutoencoderKL:

@@ -90,12 +90,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=48_000)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     torch.manual_seed(int(time.time()))
     arguments.run.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.scenes, arguments.count)
     vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval().to(memory_format=torch.channels_last)
     latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16")))
+    torch.set_num_threads(arguments.threads)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.text / "tokenizer")
     ids = tokenizer(store.captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0]
@@ -127,7 +127,8 @@ def main() -> None:
             mean, std = latents[pick].float().chunk(2, 1)
             told = torch.rand(BATCH, 1) >= CAPTION_DROPOUT
             tokens = torch.where(told, ids[pick], empty)
-            yield (mean + std * torch.randn_like(std)) * scale, tokens, classes[pick], colours[pick], answers[pick], told
+            z = (mean + std * torch.randn_like(std)) * scale
+            yield z, tokens, classes[pick], colours[pick], answers[pick], told
 
     def loss(data: tuple[Tensor, ...]) -> Tensor:
         z, tokens, cells, tints, content, told = data

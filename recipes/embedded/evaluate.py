@@ -116,7 +116,7 @@ def main() -> None:
     scenes = [scene(HELD_OUT + i) for i in range(arguments.count)]
     named = [named_things(s) for s in scenes]
     if arguments.base:
-        pipe = StableDiffusionPipeline.from_pretrained(arguments.base, torch_dtype=torch.float32)
+        pipe = StableDiffusionPipeline.from_pretrained(arguments.base, dtype=torch.float32)
     else:
         pipe = armature.embedded_pipeline()
     pipe.set_progress_bar_config(disable=True)

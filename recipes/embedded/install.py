@@ -24,9 +24,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--autoencoder", type=Path, help="a run whose vae replaces the base's (same latents)")
     arguments = parser.parse_args()
-    pipe = StableDiffusionPipeline.from_pretrained(arguments.run / "base" / "pipeline", torch_dtype=torch.float16)
+    pipe = StableDiffusionPipeline.from_pretrained(arguments.run / "base" / "pipeline", dtype=torch.float16)
     if arguments.autoencoder:
-        vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae", torch_dtype=torch.float16)
+        vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae", dtype=torch.float16)
         if vae.config.scaling_factor != pipe.vae.config.scaling_factor:
             raise SystemExit("the autoencoders have different scaling factors: not the same latents")
         pipe.vae = vae

@@ -207,3 +207,20 @@ def test_an_extractor_of_ones_own(monkeypatch):
     assert extract("mine", photo(), shade=7).getpixel((0, 0)) == 7
     with pytest.raises(ConditionError, match="'mine' exists; choose another name"):
         register(mine)
+
+
+def test_sketch_takes_a_drawings_lines_as_they_are():
+    expected = np.asarray(lines())
+    np.testing.assert_array_equal(np.asarray(extract("sketch", lines(0, 255))), expected)
+    np.testing.assert_array_equal(np.asarray(extract("embedded:sketch", lines())), expected)
+    doubled = np.asarray(extract("sketch", lines(0, 255), drawings=False))
+    assert (doubled != expected).any()
+
+
+def test_dark_outlines_become_one_stroke():
+    outlined = np.full((256, 256, 3), (120, 170, 220), np.uint8)
+    cv2.circle(outlined, (128, 128), 70, (230, 120, 90), -1, cv2.LINE_AA)
+    cv2.circle(outlined, (128, 128), 70, (20, 20, 30), 1, cv2.LINE_AA)
+    row = np.asarray(extract("sketch", outlined))[128, 128:] > 0
+    # One run of white from the middle outwards, where two edges would give two.
+    assert (np.diff(row.astype(int)) == 1).sum() == 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import diffusers
 import torch
-from small_pipelines import CASES, SAMPLERS, drawing
+from small_parts import drawing
+from small_pipelines import CASES, SAMPLERS
 
 import armature
 from armature import Control

@@ -3,13 +3,16 @@
 import accelerate
 import pytest
 import torch
+from diffusers import LatentConsistencyModelPipeline
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from peft import LoraConfig
-from small_models import sd_unet, unet_inputs
-from small_pipelines import CASES, PROMPTS, drawing, picture, scheduler, sd_adapter
+from small_models import sd_unet
+from small_parts import SD_WIDTHS, drawing, picture, scheduler, sd_adapter, sd_parts
+from small_pipelines import CASES, Case
 
 import armature
 from armature import AttachError, Control
+from armature.injection.bound import _run
 
 SD = CASES["SD"]
 
@@ -162,55 +165,23 @@ def test_autocast():
         reversible(SD, pipeline)
 
 
-@pytest.mark.parametrize("options", [{"guidance_scale": 1.0}, {"guidance_rescale": 0.7}])
-def test_guidance_off_and_rescaled(options):
-    reversible(SD, SD.build(), **options)
+def test_the_pipeline_of_latent_consistency_models():
+    case = Case("LatentConsistencyModelPipeline", "sd", {"original_inference_steps": 50})
+    parts = sd_parts(unet=sd_unet(SD_WIDTHS, time_cond_proj_dim=8), scheduler=scheduler("LCMScheduler"))
+    pipeline = LatentConsistencyModelPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    reversible(case, pipeline)
+    with armature.attach(pipeline, control(end=0.5)) as attachment:
+        case.run(pipeline, num_inference_steps=4)
+        assert attachment.report().controls[0].active == (0, 1)
 
 
-def test_guidance_switched_off_in_the_middle_of_a_call():
-    """The trick of diffusers' documentation: a callback halves the batch."""
-    pipeline, prompts = SD.build(), PROMPTS
-
-    def stop_guidance(pipe, step, timestep, tensors):
-        if step == 1:
-            pipe._guidance_scale = 0.0
-            tensors["prompt_embeds"] = tensors["prompt_embeds"].chunk(2)[-1]
-        return tensors
-
-    options = {
-        "prompt": prompts,
-        "num_inference_steps": 4,
-        "callback_on_step_end": stop_guidance,
-        "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"],
-    }
-    with armature.attach(pipeline, control(guidance="conditional")) as attachment:
-        assert SD.run(pipeline, **options).isfinite().all()
-        assert attachment.report().batch == "2 images"
-        assert attachment.report().computed == 1
-
-
-@pytest.mark.parametrize("name", ["SD PAG", "SDXL PAG"])
-def test_perturbed_attention_counts_as_conditional(name):
-    case = CASES[name]
-    pipeline = case.build()
-    with armature.attach(pipeline, control(case, guidance="conditional")) as attachment:
-        case.run(pipeline, prompt=PROMPTS)
-        assert attachment.report().batch == "2 images, 3 guidance copies"
-        case.run(pipeline, guidance_scale=0.0)
-        assert attachment.report().batch == "1 images, 2 guidance copies"
-
-
-def test_the_two_halves_of_guidance_are_told_apart():
-    pipeline, seen = SD.build(), []
-    site = pipeline.unet.down_blocks[0].attentions[-1]
-    for guidance in ("both", "conditional"):
-        with armature.attach(pipeline, [] if guidance == "both" else control(guidance=guidance)):
-            handle = site.register_forward_hook(lambda module, args, output: seen.append(output[0]))
-            SD.run(pipeline, num_inference_steps=1)
-            handle.remove()
-    unconditional, conditional = (seen[1] - seen[0]).abs().amax(dim=(1, 2, 3))
-    assert unconditional == 0
-    assert conditional > 0
+def test_an_adapter_elsewhere_is_brought_along_and_stays():
+    """The meta device stands for another one: what runs there has shapes, and the weights here are untouched."""
+    adapter = sd_adapter()
+    features = _run(adapter, torch.zeros(1, 1, 64, 64), torch.device("meta"))
+    assert {feature.device.type for feature in features.maps} == {"meta"}
+    assert adapter.device.type == "cpu"
 
 
 def test_animatediff_takes_one_control_for_each_frame():
@@ -240,43 +211,3 @@ def test_the_picture_to_start_from_still_counts():
     pipeline = case.build()
     with armature.attach(pipeline, control(case)):
         assert not torch.equal(case.run(pipeline), case.run(pipeline, image=picture(5)))
-
-
-class Loop:
-    """The least that a pipeline is: a U-Net, a sampler, and a loop over its timesteps."""
-
-    def __init__(self):
-        self.unet, self.scheduler = sd_unet((16, 16), mid_block_type=None), scheduler()
-
-    def __call__(self, steps=4):
-        self.scheduler.set_timesteps(steps)
-        inputs = unet_inputs(self.unet)
-        return torch.cat([self.unet(**{**inputs, "timestep": t}).sample for t in self.scheduler.timesteps])
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_unet_compiled_and_run_before_still_sees_the_controls(in_place):
-    """In one graph, however often the features change."""
-    torch.compiler.reset()
-    loop, graphs, adapter = Loop(), [], sd_adapter(widths=(16, 16))
-    plain = loop()
-    with armature.attach(loop, Control(adapter, drawing())):
-        expected = loop()
-
-    def backend(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
-
-    if in_place:
-        loop.unet.compile(backend=backend, fullgraph=True)
-    else:
-        loop.unet = torch.compile(loop.unet, backend=backend, fullgraph=True)
-    assert torch.equal(loop(), plain)
-    graphs.clear()
-    with armature.attach(loop, Control(adapter, drawing())) as attachment:
-        assert torch.equal(loop(), expected)
-        attachment.update(Control(adapter, drawing(2), weight=0.5))
-        assert not torch.equal(loop(), expected)
-        assert len(graphs) == 1
-    assert torch.equal(loop(), plain)
-    torch.compiler.reset()

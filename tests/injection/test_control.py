@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_pipelines import drawing, sd_adapter
+from small_parts import drawing, sd_adapter
 
 from armature import AttachError, Control
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from small_models import motion_unet, sd_unet, xl_unet
-from small_pipelines import drawing, sd_adapter, xl_adapter
+from small_parts import drawing, sd_adapter, xl_adapter
 
 import armature
 from armature import AttachError, ConditionError, Control

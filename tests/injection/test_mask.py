@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_pipelines import half_mask
+from small_parts import half_mask
 
 from armature import ArmatureError
 from armature.injection.mask import mask_at, read_masks

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_pipelines import drawing, half_mask, sd_adapter
+from small_parts import drawing, half_mask, sd_adapter
 
 from armature import AttachError, Control
 from armature.injection.batch import Batch, lay

@@ -4,7 +4,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from small_pipelines import PROMPTS, SIZE, drawing, scheduler, sd_adapter, sd_parts, xl_adapter, xl_parts
+from small_parts import PROMPTS, SIZE, drawing, scheduler, sd_adapter, sd_parts, xl_adapter, xl_parts
 
 import armature
 from armature import Control

@@ -5,7 +5,8 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from small_pipelines import CASES, PROMPTS, SAMPLERS, drawing, half_mask, picture, sd_adapter, xl_adapter
+from small_parts import PROMPTS, drawing, half_mask, picture, sd_adapter, xl_adapter
+from small_pipelines import CASES, SAMPLERS
 
 import armature
 from armature import AttachError, Control

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from diffusers import UNet2DModel, UNetSpatioTemporalConditionModel
+from diffusers import UNet2DModel, UNetMotionModel, UNetSpatioTemporalConditionModel
 from small_models import motion_unet, sd_unet, xl_unet
 
 from armature import AttachError
@@ -49,6 +49,20 @@ def test_animatediff_takes_features_after_the_last_motion_module():
         "down_blocks.1.motion_modules.1",
         "down_blocks.2.motion_modules.1",
     ]
+
+
+def test_animatediff_sdxl_has_the_sites_of_both():
+    unet = UNetMotionModel(
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion"),
+        up_block_types=("CrossAttnUpBlockMotion", "UpBlockMotion"),
+        num_attention_heads=4,
+        motion_num_attention_heads=4,
+        cross_attention_dim=32,
+        norm_num_groups=16,
+    )
+    assert names(unet) == ["down_blocks.0.downsamplers.0", "down_blocks.1.motion_modules.0", "mid_block"]
 
 
 def test_odd_latents_halve_upwards():

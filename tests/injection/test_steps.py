@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from small_pipelines import SAMPLERS, scheduler
+from small_parts import scheduler
+from small_pipelines import SAMPLERS
 
 from armature.injection.steps import StepClock
 

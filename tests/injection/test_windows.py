@@ -3,7 +3,8 @@
 import pytest
 import torch
 from small_models import sd_unet, unet_inputs
-from small_pipelines import CASES, SAMPLERS, SD_WIDTHS, drawing, sd_adapter
+from small_parts import SD_WIDTHS, drawing, sd_adapter
+from small_pipelines import CASES, SAMPLERS
 
 import armature
 from armature import AttachError, Control

@@ -47,6 +47,7 @@ def embedded_pipeline(dtype: torch.dtype | None = None) -> StableDiffusionPipeli
     import torch
     from diffusers import StableDiffusionPipeline
 
-    return StableDiffusionPipeline.from_pretrained(
-        embedded_base_path(), torch_dtype=dtype or torch.float32, local_files_only=True
-    )
+    from armature.generation.place import precision_argument
+
+    precision = precision_argument(dtype or torch.float32)
+    return StableDiffusionPipeline.from_pretrained(embedded_base_path(), local_files_only=True, **precision)

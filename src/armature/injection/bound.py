@@ -85,7 +85,7 @@ def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) 
 
     The picture is fitted to what the latent covers (8 pixels a cell for published adapters); where that is no multiple
     of the adapter's stride, its right and lower edges are continued.
-    Raises AttachError when the features have other sizes than the sites, or are not finite.
+    Raises AttachError when the features have other sizes than the sites, hold tokens, or are not finite.
     """
     control, adapter, sites = bound.control, bound.control.adapter, bound.site_map.all
     cell, stride = cell_size(adapter, bound.site_map), adapter.spec.stride
@@ -99,6 +99,10 @@ def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) 
             f"Padded from {size[1]} x {size[0]} to {needed[1]} x {needed[0]} px, multiples of the adapter's {stride}."
         )
     features = _run(adapter, tensor, device)
+    if features.tokens is not None:
+        raise AttachError(
+            f"The {control.name} adapter gives style tokens, which attach cannot place yet; leave it out."
+        )
     for level, (feature, site) in enumerate(zip(features.maps, sites, strict=False)):
         found = (feature.shape[-2], feature.shape[-1])
         if found != site.size(latent):

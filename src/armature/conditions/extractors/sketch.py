@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from armature.conditions.contract import contract_for
@@ -80,7 +81,8 @@ def _dark_lines(
     keep = touched > 0.25
     keep[0] = False
     inked = keep[labels]
-    around = np.ones((2 * max(1, round(2.5 * scale)) + 1,) * 2, np.uint8)
+    # The smoothing of the gradient pushes a line's two edges outwards by about its own width.
+    around = np.ones((2 * math.ceil(1 + 2 * scale) + 1,) * 2, np.uint8)
     return inked, cv2.dilate(inked.astype(np.uint8), around) > 0
 
 
