@@ -26,7 +26,9 @@ def sheet(drawing: Image.Image, rows: list[list[Image.Image]], side: int = 256) 
     for y, row in enumerate(rows):
         tiles = [drawing.convert("RGB") if y == 0 else Image.new("RGB", (side, side), "white"), *row]
         for x, tile in enumerate(tiles):
-            paper.paste(tile.resize((side, side), Image.Resampling.LANCZOS), (GAP + x * (side + GAP), GAP + y * (side + GAP)))
+            paper.paste(
+                tile.resize((side, side), Image.Resampling.LANCZOS), (GAP + x * (side + GAP), GAP + y * (side + GAP))
+            )
     return paper
 
 

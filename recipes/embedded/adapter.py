@@ -75,7 +75,9 @@ def main() -> None:
     shape = (arguments.count, 8, 16, 16)
     latents = torch.from_numpy(np.array(np.memmap(arguments.base / "latents.f16", np.float16, "r", shape=shape)))
     length = pipe.tokenizer.model_max_length
-    ids = pipe.tokenizer(store.captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt").input_ids
+    ids = pipe.tokenizer(
+        store.captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+    ).input_ids
     empty = pipe.tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids[0]
     widths = tuple(unet.config.block_out_channels)
     contract = contract_for(arguments.kind, in_channels=1, source=f"embedded:{arguments.kind}")
@@ -124,7 +126,15 @@ def main() -> None:
         adapter.train()
 
     run = Run(
-        arguments.run, {"adapter": adapter}, arguments.minutes, 1e-3, loss, batches(), flat=0.3, preview=preview, preview_minutes=6
+        arguments.run,
+        {"adapter": adapter},
+        arguments.minutes,
+        1e-3,
+        loss,
+        batches(),
+        flat=0.3,
+        preview=preview,
+        preview_minutes=6,
     )
     with injection:
         run.train()

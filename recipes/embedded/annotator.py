@@ -104,10 +104,23 @@ def main() -> None:
                 hits.append(float((a & b).sum() / (a | b).sum()))
             if len(truth.joints) == 1 and len(said.people) == 1:
                 close.append((np.hypot(*(truth.joints[0] - said.people[0].joints).T) < 0.05 * 128).mean())
-        figures = {"iou_per_scene_class": np.mean(hits), "depth_rmse": np.mean(errors), "joints": np.mean(close or [0.0])}
+        figures = {
+            "iou_per_scene_class": np.mean(hits),
+            "depth_rmse": np.mean(errors),
+            "joints": np.mean(close or [0.0]),
+        }
         print({k: round(float(v), 4) for k, v in figures.items()}, len(CLASSES), "classes", flush=True)
 
-    run = Run(arguments.run, {"annotator": annotator}, arguments.minutes, 2e-3, loss, batches(), preview=preview, preview_minutes=4)
+    run = Run(
+        arguments.run,
+        {"annotator": annotator},
+        arguments.minutes,
+        2e-3,
+        loss,
+        batches(),
+        preview=preview,
+        preview_minutes=4,
+    )
     run.train()
     averaged(arguments.run, {"annotator": annotator})
     state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in annotator.state_dict().items()}

@@ -109,14 +109,28 @@ def main() -> None:
             z = torch.cat([vae.encode(x).latent_dist.mean for x in held.split(4)])
             out = torch.cat([vae.decode(x, return_dict=False)[0].clamp(-1, 1) for x in z.split(4)])
         vae.train()
-        print({"held_out_mae": round((out - held).abs().mean().item(), 4), "latent_std": round(z.std().item(), 3)}, flush=True)
+        print(
+            {"held_out_mae": round((out - held).abs().mean().item(), 4), "latent_std": round(z.std().item(), 3)},
+            flush=True,
+        )
         sheet = torch.cat([torch.cat([held[:8], out[:8]]), torch.cat([held[8:16], out[8:16]])])
         rows = [torch.cat(list(row), 2) for row in sheet.split(8)]
         pixels = ((torch.cat(rows, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(arguments.run / "preview.png")
 
-    run = Run(arguments.run, {"vae": vae}, arguments.minutes, 8e-4 if arguments.polish else 1.2e-3, loss, iter(()), preview=preview, preview_minutes=6)
-    run.batches = crops(Store(arguments.scenes, arguments.count).array("picture"), run, seed=len(list(arguments.run.glob("*"))))
+    run = Run(
+        arguments.run,
+        {"vae": vae},
+        arguments.minutes,
+        8e-4 if arguments.polish else 1.2e-3,
+        loss,
+        iter(()),
+        preview=preview,
+        preview_minutes=6,
+    )
+    run.batches = crops(
+        Store(arguments.scenes, arguments.count).array("picture"), run, seed=len(list(arguments.run.glob("*")))
+    )
     arguments.run.mkdir(parents=True, exist_ok=True)
     run.train()
     averaged(arguments.run, {"vae": vae})

@@ -35,7 +35,7 @@ from armature.toyworld.layout import plan_scene
 from armature.toyworld.palette import CLASSES, COLOUR_NAMES
 
 WIDTHS = (64, 128, 192, 192)
-BATCH = 32
+BATCH = 16
 CAPTION_DROPOUT = 0.1
 SNR_CAP = 5.0
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -59,7 +59,9 @@ def build() -> UNet2DConditionModel:
 
 def scheduler() -> DPMSolverMultistepScheduler:
     """The sampler that ships with the model."""
-    return DPMSolverMultistepScheduler(**SCHEDULE, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1)
+    return DPMSolverMultistepScheduler(
+        **SCHEDULE, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
+    )
 
 
 @torch.no_grad()
@@ -97,13 +99,17 @@ def main() -> None:
     latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16")))
     torch.set_num_threads(arguments.threads)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.text / "tokenizer")
-    ids = tokenizer(store.captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+    ids = tokenizer(
+        store.captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
+    ).input_ids
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0]
     # The middle of each latent cell says what the cell shows.
     classes = torch.from_numpy(np.ascontiguousarray(store.array("classes")[:, 4::8, 4::8])).long()
     colours = torch.from_numpy(np.ascontiguousarray(store.array("colours")[:, 4::8, 4::8])).long()
     # A scene's plan is the first thing its seed decides, so its contents need no drawing.
-    answers = torch.from_numpy(np.stack([contents(plan_scene(np.random.default_rng(i), 128)) for i in range(arguments.count)]))
+    answers = torch.from_numpy(
+        np.stack([contents(plan_scene(np.random.default_rng(i), 128)) for i in range(arguments.count)])
+    )
     text_encoder = CLIPTextModel.from_pretrained(arguments.text / "text_encoder")
     answering = nn.Linear(WIDTH, answers.shape[1])
     averaged(arguments.text, {"encoder": text_encoder, "head": answering})
@@ -141,7 +147,9 @@ def main() -> None:
         snr = (a / (1 - a)).flatten()
         weight = snr.clamp(max=SNR_CAP) / (snr + 1) * (SNR_CAP + 1) / SNR_CAP
         denoising = ((out - velocity).square().mean((1, 2, 3)) * weight).mean()
-        naming_loss = F.cross_entropy(named[:, : len(CLASSES)], cells) + F.cross_entropy(named[:, len(CLASSES) :], tints)
+        naming_loss = F.cross_entropy(named[:, : len(CLASSES)], cells) + F.cross_entropy(
+            named[:, len(CLASSES) :], tints
+        )
         content_loss = (F.binary_cross_entropy_with_logits(answered, content, reduction="none") * told).mean()
         fading = max(0.1, 1 - 1.5 * run.progress)
         terms = {"denoising": denoising, "naming": naming_loss, "content": content_loss}
@@ -165,7 +173,12 @@ def main() -> None:
         text_encoder.train()
         unet.train()
 
-    modules: dict[str, nn.Module] = {"unet": unet, "text_encoder": text_encoder, "naming": naming, "answering": answering}
+    modules: dict[str, nn.Module] = {
+        "unet": unet,
+        "text_encoder": text_encoder,
+        "naming": naming,
+        "answering": answering,
+    }
     run = Run(
         arguments.run, modules, arguments.minutes, 8e-4, loss, batches(), flat=0.3, preview=preview, preview_minutes=12
     )

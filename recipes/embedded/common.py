@@ -119,7 +119,9 @@ class Run:
         while spent < self.minutes and not stopping:
             progress = spent / self.minutes
             falling = max(0.0, (progress - self.flat) / (1 - self.flat))
-            rate = self.rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling)))
+            rate = (
+                self.rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling)))
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             self.progress = progress
@@ -140,7 +142,12 @@ class Run:
             if step % 100 == 0:
                 speed = (step - mark_step) / (now - mark)
                 mark, mark_step = now, step
-                entry = {"step": step, "minutes": round(spent, 2), "loss": round(running, 5), "norm": round(float(norm), 3)}
+                entry = {
+                    "step": step,
+                    "minutes": round(spent, 2),
+                    "loss": round(running, 5),
+                    "norm": round(float(norm), 3),
+                }
                 self._report(entry | {"steps_per_s": round(speed, 3)})
             if spent - last_save > 3 or spent >= self.minutes or stopping:
                 last_save = spent

@@ -30,13 +30,20 @@ BATCH = 8
 STEPS, GUIDANCE = 20, 5.0
 
 
-def draw(pipe: StableDiffusionPipeline, scenes: list[Scene], adapter: armature.adapters.base.Adapter | None, kind: str) -> np.ndarray:
+def draw(
+    pipe: StableDiffusionPipeline, scenes: list[Scene], adapter: armature.adapters.base.Adapter | None, kind: str
+) -> np.ndarray:
     """One picture per scene's caption, seeded by the scene's number, (n, 128, 128, 3) uint8."""
     pictures = []
     for start in range(0, len(scenes), BATCH):
         part = scenes[start : start + BATCH]
         generators = [torch.Generator().manual_seed(s.seed) for s in part]
-        arguments = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "generator": generators, "output_type": "np"}
+        arguments = {
+            "num_inference_steps": STEPS,
+            "guidance_scale": GUIDANCE,
+            "generator": generators,
+            "output_type": "np",
+        }
         texts = [s.caption for s in part]
         if adapter is None:
             images = pipe(texts, **arguments).images
@@ -143,7 +150,10 @@ def main() -> None:
             "edge_f1_with": controlled,
             "share_of_the_distance_closed": round((controlled - low) / (high - low), 4),
         }
-    figures |= {"seconds": round(time.monotonic() - start), "machine": f"{platform.machine()}, {arguments.threads} threads"}
+    figures |= {
+        "seconds": round(time.monotonic() - start),
+        "machine": f"{platform.machine()}, {arguments.threads} threads",
+    }
     arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 

@@ -55,7 +55,12 @@ def main() -> None:
     held = [scene(HELD_OUT + 500 + i) for i in range(8)]
     adapter = armature.load_adapter("embedded:sketch", dtype=torch.float32)
     lines = [np.repeat(s.sketch[..., None], 3, 2) for s in held]
-    rows = [lines, list(draw(pipe, held, adapter, "sketch")), list(draw(pipe, held, None, "sketch")), [s.picture for s in held]]
+    rows = [
+        lines,
+        list(draw(pipe, held, adapter, "sketch")),
+        list(draw(pipe, held, None, "sketch")),
+        [s.picture for s in held],
+    ]
     grid(rows).save(arguments.out / "sketch.png")
 
 

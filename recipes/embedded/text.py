@@ -1,7 +1,7 @@
 """Make the tokenizer and teach the text encoder what captions say: python recipes/embedded/text.py SCENES RUN.
 
-The vocabulary is byte-pair merges learnt from toyworld captions, in CLIP's file format. The encoder first learns to name
-a scene's contents from its caption alone, which is cheap; the denoiser then starts from states that already bind
+The vocabulary is byte-pair merges learnt from toyworld captions, in CLIP's file format. The encoder first learns to
+name a scene's contents from its caption alone, which is cheap; the denoiser then starts from states that already bind
 colours to objects, and both go on learning together.
 """
 
@@ -34,10 +34,16 @@ def make_tokenizer(captions: list[str], folder: Path) -> CLIPTokenizer:
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Lowercase()
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(False, use_regex=False)]
+        [
+            pre_tokenizers.Split(" ", "removed"),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(False, use_regex=False),
+        ]
     )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
+    )
     learner.train_from_iterator(captions, trainer)
     learnt = json.loads(learner.to_str())["model"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in learnt["merges"]]

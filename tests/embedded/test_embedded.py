@@ -90,21 +90,30 @@ def test_weight_zero_and_detaching_leave_the_pictures_bit_identical(pipe, sketch
 
 
 def test_a_drawing_on_white_paper_is_inverted_and_the_user_told(pipe):
-    made = armature.generate("a red house", [("sketch", DRAWINGS / "house.png")], base=pipe, adapters={"sketch": "embedded:sketch"}, seed=1, steps=2)
+    made = armature.generate(
+        "a red house",
+        [("sketch", DRAWINGS / "house.png")],
+        base=pipe,
+        adapters={"sketch": "embedded:sketch"},
+        seed=1,
+        steps=2,
+    )
     assert any("dark lines on" in note or "inverted" in note for note in made.notes)
     assert np.asarray(made.control_maps[0]).mean() < 60
 
 
 def test_an_unknown_embedded_adapter_names_the_known_ones():
     assert "sketch" in embedded_adapter_kinds()
-    with pytest.raises(CheckpointError, match="There is no embedded adapter 'zebra'; this installation has: .*sketch"):
+    with pytest.raises(CheckpointError, match=r"There is no embedded adapter 'zebra'; this installation has: .*sketch"):
         embedded_adapter_path("zebra")
 
 
 def test_the_annotator_reads_held_out_scenes(held_out):
     found = load_network().annotate(np.stack([s.picture for s in held_out]))
     right = np.mean([(s.classes == seen.classes).mean() for s, seen in zip(held_out, found, strict=True)])
-    depth = np.sqrt(np.mean([((s.depth / 255 - seen.depth) ** 2).mean() for s, seen in zip(held_out, found, strict=True)]))
+    depth = np.sqrt(
+        np.mean([((s.depth / 255 - seen.depth) ** 2).mean() for s, seen in zip(held_out, found, strict=True)])
+    )
     assert right > 0.9
     assert depth < 0.12
     for truth, seen in zip(held_out, found, strict=True):

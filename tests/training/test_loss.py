@@ -46,7 +46,9 @@ def test_half_precision_errors_are_summed_in_float32():
     assert mean_squared_error(ones, -ones).item() == pytest.approx(360_000.0)
 
 
-@pytest.mark.parametrize("function", [lambda: target("sample", ALPHAS, ALPHAS, ALPHAS), lambda: min_snr_weight("x", ALPHAS)])
+@pytest.mark.parametrize(
+    "function", [lambda: target("sample", ALPHAS, ALPHAS, ALPHAS), lambda: min_snr_weight("x", ALPHAS)]
+)
 def test_unknown_predictions_are_refused(function):
-    with pytest.raises(RecipeError, match="expected one of epsilon, v_prediction|The base predicts"):
+    with pytest.raises(RecipeError, match=r"The base predicts '(sample|x)'"):
         function()

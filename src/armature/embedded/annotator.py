@@ -123,7 +123,8 @@ class Annotator(nn.Module):
         depth = raw.depth.float().cpu().numpy()
         heat = raw.heat.sigmoid().float().cpu().numpy()
         return [
-            Annotation(classes[i], colours[i], depth[i], tuple(_people(classes[i], heat[i]))) for i in range(len(pictures))
+            Annotation(classes[i], colours[i], depth[i], tuple(_people(classes[i], heat[i])))
+            for i in range(len(pictures))
         ]
 
 
@@ -137,7 +138,9 @@ def _people(classes: np.ndarray, heat: np.ndarray) -> list[Person]:
         if stats[label, cv2.CC_STAT_AREA] < 0.004 * mask.size:
             continue
         figure = (labels == label).astype(np.uint8)
-        reach = cv2.dilate(cv2.resize(figure, heat.shape[:0:-1], interpolation=cv2.INTER_NEAREST), np.ones((3, 3), np.uint8))
+        reach = cv2.dilate(
+            cv2.resize(figure, heat.shape[:0:-1], interpolation=cv2.INTER_NEAREST), np.ones((3, 3), np.uint8)
+        )
         joints, confidence = np.zeros((JOINTS, 2)), np.zeros(JOINTS)
         for joint in range(JOINTS):
             spot = np.where(reach > 0, heat[joint], 0.0)
@@ -188,7 +191,9 @@ def load_network() -> Annotator:
         raise CheckpointError(f"The embedded annotator's weights are missing at {path}; install Armature whole.")
     annotator = Annotator()
     state = load_file(path)
-    annotator.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
+    annotator.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    )
     return annotator.eval()
 
 

@@ -15,7 +15,10 @@ CANNY_LOW, CANNY_HIGH = 30, 80
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """precision: share of the picture's edge pixels near a given line. recall: share of the line pixels near an edge."""
+    """How well a picture's edges and the given lines agree.
+
+    precision: share of the edge pixels that lie near a line. recall: share of the line pixels that lie near an edge.
+    """
 
     precision: float
     recall: float
@@ -33,7 +36,9 @@ def picture_edges(picture: np.ndarray) -> np.ndarray:
     picture: (h, w, 3) uint8 RGB. Returns (h, w) bool. Fixed thresholds, so that pictures are judged alike.
     """
     smooth = cv2.GaussianBlur(picture, (3, 3), 0.8)
-    channels = [cv2.Canny(np.ascontiguousarray(smooth[..., c]), CANNY_LOW, CANNY_HIGH, L2gradient=True) for c in range(3)]
+    channels = [
+        cv2.Canny(np.ascontiguousarray(smooth[..., c]), CANNY_LOW, CANNY_HIGH, L2gradient=True) for c in range(3)
+    ]
     return np.maximum.reduce(channels) > 0
 
 

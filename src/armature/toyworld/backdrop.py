@@ -35,7 +35,9 @@ def _heavens(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -
     radius = rng.uniform(0.055, 0.08) * size
     if plan.time == "night":
         for _ in range(int(rng.integers(6, 13))):
-            star = ellipse(rng.uniform(0, size), rng.uniform(0, plan.horizon * 0.8), 0.006 * size, 0.006 * size, count=8)
+            star = ellipse(
+                rng.uniform(0, size), rng.uniform(0, plan.horizon * 0.8), 0.006 * size, 0.006 * size, count=8
+            )
             canvas.paint(star, (236, 236, 214))
         canvas.fill(ellipse(x, y, radius, radius), (238, 236, 210), None)
     elif plan.time == "day" and rng.random() < 0.7:
@@ -47,7 +49,13 @@ def _heavens(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -
         clouds = int(rng.integers(0, 3)) + (plan.time == "overcast")
         tone = (250, 252, 254) if plan.time == "day" else (192, 198, 206)
         for _ in range(clouds):
-            _cloud(canvas, rng.uniform(0.08, 0.92) * size, rng.uniform(0.07, 0.26) * size, size * rng.uniform(0.8, 1.2), tone)
+            _cloud(
+                canvas,
+                rng.uniform(0.08, 0.92) * size,
+                rng.uniform(0.07, 0.26) * size,
+                size * rng.uniform(0.8, 1.2),
+                tone,
+            )
 
 
 def _cloud(canvas: Canvas, x: float, y: float, scale: float, tone: tuple[int, int, int]) -> None:
@@ -70,7 +78,9 @@ def _hills(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> 
         return
     for _ in range(int(rng.integers(1, 3))):
         x = rng.uniform(0, size)
-        hill = ellipse(x, plan.horizon + 0.06 * size, rng.uniform(0.3, 0.55) * size, rng.uniform(0.10, 0.2) * size, count=48)
+        hill = ellipse(
+            x, plan.horizon + 0.06 * size, rng.uniform(0.3, 0.55) * size, rng.uniform(0.10, 0.2) * size, count=48
+        )
         tone = shade(colour, rng.uniform(0.92, 1.06))
         outline, width = look.contour(tone)
         canvas.fill(hill, look.surface(tone), ground, outline=outline, outline_width=width)
@@ -116,5 +126,7 @@ def _lane(canvas: Canvas, plan: Plan, look: Look) -> None:
     size = plan.size
     y = plan.horizon + 0.55 * (size - plan.horizon)
     for x in np.arange(0.02, 1.0, 0.25) * size:
-        dash = np.array([[x, y], [x + 0.13 * size, y], [x + 0.12 * size, y + 0.022 * size], [x - 0.01 * size, y + 0.022 * size]])
+        dash = np.array(
+            [[x, y], [x + 0.13 * size, y], [x + 0.12 * size, y + 0.022 * size], [x - 0.01 * size, y + 0.022 * size]]
+        )
         canvas.fill(dash, look.surface((232, 230, 214)), None, detail=True)

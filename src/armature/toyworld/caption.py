@@ -98,5 +98,5 @@ def _join(phrases: list[str], rng: np.random.Generator) -> str:
     return ", ".join(phrases[:-1]) + " and " + phrases[-1]
 
 
-def _pick(options: tuple, rng: np.random.Generator):  # noqa: ANN001, ANN202 - any tuple, one of its members
+def _pick(options: tuple, rng: np.random.Generator):
     return options[rng.integers(len(options))]

@@ -47,7 +47,11 @@ def plan_scene(rng: np.random.Generator, size: int) -> Plan:
     style = STYLES[rng.choice(len(STYLES), p=(0.28, 0.22, 0.17, 0.15, 0.18))]
     horizon = size * rng.uniform(0.50, 0.62)
     count = int(rng.choice((1, 2, 3, 4), p=(0.26, 0.36, 0.26, 0.12)))
-    names = [(name, colour, group) for group, (name, colour, copies) in enumerate(_groups(rng, ground, count)) for _ in range(copies)]
+    names = [
+        (name, colour, group)
+        for group, (name, colour, copies) in enumerate(_groups(rng, ground, count))
+        for _ in range(copies)
+    ]
     order = rng.permutation(len(names))
     places = _places(rng, [names[i][0] for i in order], size, horizon)
     objects = [Placed(names[i][0], names[i][1], *place, names[i][2]) for i, place in zip(order, places, strict=True)]

@@ -100,7 +100,10 @@ def palette_map(picture: np.ndarray) -> np.ndarray:
 
 
 def pose_map(people: list[np.ndarray], size: int) -> np.ndarray:
-    """(size, size, 3) uint8 RGB on black: the usual limb colours at 60 %, joints as full discs. people: (18, 2) pixels."""
+    """The usual OpenPose drawing: limbs in their colours at 60 %, joints as full discs, on black.
+
+    people: (18, 2) joints (x, y) in pixels each. Returns (size, size, 3) uint8 RGB.
+    """
     image = np.zeros((size * 2, size * 2, 3), np.float32)
     width = size / 128
     for joints in people:

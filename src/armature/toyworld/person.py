@@ -86,7 +86,11 @@ def person(rng: np.random.Generator, colour: RGB, joints: np.ndarray) -> list[Pa
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
         parts.append(Part(limb(j[knee], j[ankle], 0.095), trousers))
         parts.append(Part(limb(j[hip], j[knee], 0.105), trousers))
-        parts.append(Part(ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035), (60, 46, 44)))
+        parts.append(
+            Part(
+                ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035), (60, 46, 44)
+            )
+        )
     shoulders, hips = joints[[2, 5]], joints[[11, 8]]
     torso = np.concatenate([shoulders + [[-0.03, 0.035], [0.03, 0.035]], hips + [[0.045, -0.03], [-0.045, -0.03]]])
     parts.append(Part(limb(j[1], head, 0.07), skin, detail=True))
