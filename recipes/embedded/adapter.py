@@ -27,7 +27,6 @@ from armature.checkpoints.save import save_adapter
 from armature.conditions.contract import contract_for
 from armature.injection.hooks import injected
 from armature.toyworld import scene
-from armature.training.loss import min_snr_weight
 from armature.training.step import Batch, adapter_loss, alphas_of, freeze
 from armature.training.timesteps import cubic_timesteps
 
@@ -105,8 +104,7 @@ def main() -> None:
     def loss(batch: Batch) -> Tensor:
         t = cubic_timesteps(BATCH)
         noise = torch.randn_like(batch.latents)
-        weight = min_snr_weight(prediction, alphas[t])
-        return adapter_loss(injection, unet, adapter, batch, t, noise, alphas, prediction, weight)
+        return adapter_loss(injection, unet, adapter, batch, t, noise, alphas, prediction)
 
     def preview() -> None:
         held = [scene(HELD_OUT + i) for i in range(8)]
@@ -145,7 +143,7 @@ def main() -> None:
         "images": state["step"] * BATCH,
         "minutes": round(state["minutes"], 1),
         "timesteps": "cubic",
-        "loss": "mean squared error, min-SNR 5",
+        "loss": "mean squared error",
     }
     adapter.card = replace(adapter.card, metadata={"training": training, "extractor": f"toyworld {arguments.kind}"})
     save_adapter(adapter.half(), arguments.run / "adapter")

@@ -1,6 +1,6 @@
 """Train the embedded base model: python recipes/embedded/base.py SCENES AUTOENCODER TEXT RUN [--minutes M].
 
-Text encoder and U-Net learn jointly: v-prediction, min-SNR weighting, caption dropout, averaged weights. Toyworld knows
+Text encoder and U-Net learn jointly: v-prediction, caption dropout, averaged weights. Toyworld knows
 what stands in every latent cell, so a small head, thrown away afterwards, makes the U-Net say class and colour of
 each cell while it denoises: words find their places in the picture much earlier that way. The text encoder keeps
 answering for the contents of its captions meanwhile (text.py).
@@ -33,6 +33,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from armature.toyworld import scene
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.palette import CLASSES, COLOUR_NAMES
+from armature.training.loss import mean_squared_error, noised, target
 
 WIDTHS = (64, 128, 192, 192)
 BATCH = 16
@@ -139,14 +140,14 @@ def main() -> None:
     def loss(data: tuple[Tensor, ...]) -> Tensor:
         z, tokens, cells, tints, content, told = data
         t = torch.randint(1000, (BATCH,))
-        a = alphas[t].view(-1, 1, 1, 1)
         noise = torch.randn_like(z)
-        noisy = (a.sqrt() * z + (1 - a).sqrt() * noise).to(memory_format=torch.channels_last)
-        velocity = a.sqrt() * noise - (1 - a).sqrt() * z
+        noisy = noised(z, noise, alphas[t]).to(memory_format=torch.channels_last)
         out, named, answered = forward(noisy, t, tokens)
-        snr = (a / (1 - a)).flatten()
-        weight = snr.clamp(max=SNR_CAP) / (snr + 1) * (SNR_CAP + 1) / SNR_CAP
-        denoising = ((out - velocity).square().mean((1, 2, 3)) * weight).mean()
+        # Min-SNR proper would leave the noisiest steps, where captions decide the layout, next to no weight; here they
+        # keep the whole of it, and only the nearly clean ones give some up.
+        snr = alphas[t] / (1 - alphas[t])
+        weight = (SNR_CAP / (snr + 1)).clamp(max=1.0)
+        denoising = mean_squared_error(out, target("v_prediction", z, noise, alphas[t]), weight)
         naming_loss = F.cross_entropy(named[:, : len(CLASSES)], cells) + F.cross_entropy(
             named[:, len(CLASSES) :], tints
         )

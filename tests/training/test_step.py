@@ -8,13 +8,7 @@ from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.step import (
-    Batch,
-    adapter_loss,
-    alphas_of,
-    freeze,
-    only_adapter_has_gradients,
-)
+from armature.training.step import Batch, adapter_loss, alphas_of, freeze
 
 WIDTHS = (8, 16, 16, 16)
 
@@ -35,6 +29,11 @@ def parts():
     adapter = build_adapter(full_spec(1, WIDTHS, blocks=1))
     batch = Batch(torch.randn(2, 4, 8, 8), torch.randn(2, 5, 8), torch.rand(2, 1, 64, 64))
     return unet, adapter, batch, torch.tensor([200, 900]), torch.randn(2, 4, 8, 8)
+
+
+def only_adapter_has_gradients(adapter, unet):
+    here = all(parameter.grad is not None for parameter in adapter.parameters())
+    return here and all(parameter.grad is None for parameter in unet.parameters())
 
 
 def backward(unet, adapter, batch, timesteps, noise, prediction="epsilon"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
 from armature.errors import RecipeError
@@ -51,4 +50,4 @@ def min_snr_weight(prediction: str, alphas_cumprod: Tensor, cap: float = 5.0) ->
 def mean_squared_error(predicted: Tensor, wanted: Tensor, weight: Tensor | None = None) -> Tensor:
     """Scalar: squared error averaged per sample, weighted by (n,) weights if given, in float32."""
     error = (predicted.float() - wanted.float()).square().flatten(1).mean(1)
-    return (error if weight is None else error * weight).mean() if error.numel() else torch.zeros(())
+    return (error if weight is None else error * weight).mean()

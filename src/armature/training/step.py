@@ -63,12 +63,6 @@ def adapter_loss(
     return mean_squared_error(out, target(prediction, batch.latents, noise, at), weight)
 
 
-def only_adapter_has_gradients(adapter: Adapter, *frozen: nn.Module) -> bool:
-    """Whether gradients exist in the adapter and nowhere else."""
-    here = all(parameter.grad is not None for parameter in adapter.parameters())
-    return here and not any(parameter.grad is not None for module in frozen for parameter in module.parameters())
-
-
 def alphas_of(scheduler: Any) -> Tensor:
     """The schedule's cumulative alphas, (T,) float32, from any diffusers scheduler. RecipeError when it has none."""
     alphas = getattr(scheduler, "alphas_cumprod", None)
