@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from common import HELD_OUT, Run, Store, averaged
+from common import HELD_OUT, Run, Store, averaged, join, world
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
@@ -30,7 +30,8 @@ from armature.toyworld import scene
 from armature.training.step import Batch, adapter_loss, alphas_of, freeze
 from armature.training.timesteps import cubic_timesteps
 
-BATCH = 32
+# Of each process.
+BATCH = 16
 CAPTION_DROPOUT = 0.1
 LINES = ("sketch", "canny")
 
@@ -60,11 +61,12 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--blocks", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
+    rank = join()
+    torch.manual_seed(rank)
     arguments.run.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.scenes, arguments.count)
     pipe = StableDiffusionPipeline.from_pretrained(arguments.base / "pipeline", dtype=torch.float32)
@@ -136,11 +138,13 @@ def main() -> None:
     )
     with injection:
         run.train()
+    if rank:
+        return
     state = averaged(arguments.run, {"adapter": adapter})
     training = {
         "base": "embedded",
         "data": f"toyworld, {arguments.count} scenes",
-        "images": state["step"] * BATCH,
+        "images": state["step"] * BATCH * world(),
         "minutes": round(state["minutes"], 1),
         "timesteps": "cubic",
         "loss": "mean squared error",

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from autoencoder import to_tensor
-from common import HELD_OUT, Run, Store, averaged
+from common import HELD_OUT, Run, Store, averaged, join, wait
 from diffusers import (
     AutoencoderKL,
     DPMSolverMultistepScheduler,
@@ -91,12 +91,17 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--minutes", type=float, default=150.0)
     parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warm", type=Path, help="a pipeline folder to go on from, on the same latents")
     arguments = parser.parse_args()
-    torch.manual_seed(int(time.time()))
+    rank = join()
+    torch.manual_seed(int(time.time()) + rank)
     arguments.run.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.scenes, arguments.count)
     vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval().to(memory_format=torch.channels_last)
+    if rank == 0:
+        encode(vae, store.array("picture"), arguments.run / "latents.f16")
+    wait()
     latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16")))
     torch.set_num_threads(arguments.threads)
     tokenizer = CLIPTokenizer.from_pretrained(arguments.text / "tokenizer")
@@ -116,6 +121,11 @@ def main() -> None:
     averaged(arguments.text, {"encoder": text_encoder, "head": answering})
     text_encoder.train()
     unet = build()
+    if arguments.warm:
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(arguments.warm / "unet").float().state_dict())
+        text_encoder.load_state_dict(
+            CLIPTextModel.from_pretrained(arguments.warm / "text_encoder").float().state_dict()
+        )
     naming = nn.Conv2d(WIDTHS[0], len(CLASSES) + 1 + len(COLOUR_NAMES), 1)
     alphas = scheduler().alphas_cumprod
     scale = vae.config.scaling_factor
@@ -181,9 +191,11 @@ def main() -> None:
         "answering": answering,
     }
     run = Run(
-        arguments.run, modules, arguments.minutes, 8e-4, loss, batches(), flat=0.3, preview=preview, preview_minutes=12
+        arguments.run, modules, arguments.minutes, 7e-4, loss, batches(), flat=0.3, preview=preview, preview_minutes=12
     )
     run.train()
+    if rank:
+        return
     averaged(arguments.run, modules)
     pipeline().to(dtype=torch.float16).save_pretrained(arguments.run / "pipeline")
 

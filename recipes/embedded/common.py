@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 
 # Seeds below this belong to training; evaluation draws from HELD_OUT upwards and never meets them.
@@ -50,6 +51,38 @@ def save(path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     os.replace(part, path)
+
+
+def join() -> int:
+    """Join the other processes of a torchrun, if there are any; this process's rank, 0 when alone."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0
+    dist.init_process_group("gloo")
+    return dist.get_rank()
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def wait() -> None:
+    """Wait for the other processes, if there are any."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def agree(parameters: list[nn.Parameter], clock: float) -> float:
+    """Average gradients, and the clock that schedules follow, over all processes; returns the common clock."""
+    if not dist.is_initialized():
+        return clock
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor([clock])])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, flat[:-1].split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+    return float(flat[-1])
 
 
 class Ema:
@@ -110,14 +143,20 @@ class Run:
         optimizer = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99), fused=True)
         ema = Ema(self.modules, self.decay)
         step, spent = self._resume(optimizer, ema)
+        if dist.is_initialized():
+            for parameter in parameters:
+                dist.broadcast(parameter.data, 0)
+        chief = not dist.is_initialized() or dist.get_rank() == 0
         self.ema = ema
         stopping = []
         signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
         running, last_save, last_preview = 0.0, spent, spent
         mark, mark_step = time.monotonic(), step
         tick = time.monotonic()
-        while spent < self.minutes and not stopping:
-            progress = spent / self.minutes
+        # The clock is the same in every process, so that all take the same steps and none waits for one that has left.
+        clock = spent
+        while clock < self.minutes and not stopping:
+            progress = clock / self.minutes
             falling = max(0.0, (progress - self.flat) / (1 - self.flat))
             rate = (
                 self.rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * falling)))
@@ -127,6 +166,7 @@ class Run:
             self.progress = progress
             loss = self.loss(next(self.batches))
             loss.backward()
+            clock = spent = agree(parameters, spent)
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             value = loss.item()
             if not math.isfinite(value):
@@ -139,7 +179,7 @@ class Run:
             now = time.monotonic()
             spent += (now - tick) / 60
             tick = now
-            if step % 100 == 0:
+            if step % 100 == 0 and chief:
                 speed = (step - mark_step) / (now - mark)
                 mark, mark_step = now, step
                 entry = {
@@ -149,16 +189,17 @@ class Run:
                     "norm": round(float(norm), 3),
                 }
                 self._report(entry | {"steps_per_s": round(speed, 3)})
-            if spent - last_save > 3 or spent >= self.minutes or stopping:
+            if chief and (spent - last_save > 3 or stopping):
                 last_save = spent
                 self._save(optimizer, ema, step, spent)
-            if self.preview and (spent - last_preview > self.preview_minutes or spent >= self.minutes):
+            if chief and self.preview and (spent - last_preview > self.preview_minutes or clock >= self.minutes):
                 last_preview = spent
                 ema.swap()
                 self.preview()
                 ema.swap()
                 tick = time.monotonic()
-        self._save(optimizer, ema, step, spent)
+        if chief:
+            self._save(optimizer, ema, step, spent)
 
     def note(self, terms: dict[str, float]) -> None:
         """Keep running means of the parts of the loss for the log."""
