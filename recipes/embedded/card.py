@@ -72,8 +72,8 @@ def main() -> None:
     annotator = figures["annotator_on_true_scenes"]
     lines += [
         "",
-        f"The sketch adapter closes {figures.get('share_of_the_distance_closed', 'an unmeasured share')} of the distance"
-        " between text alone and the ceiling.",
+        f"The sketch adapter closes {figures.get('share_of_the_distance_closed', 'an unmeasured share')}"
+        " of the distance between text alone and the ceiling.",
         f"The annotator on true scenes: seg mIoU {annotator['seg_miou']}, depth RMSE {annotator['depth_rmse']},",
         f"joints within 5 % of the size {annotator['joints_within_5_percent']}. The autoencoder's mean error:",
         f"{figures['autoencoder_mae_0_to_255']} of 255.",
