@@ -6,6 +6,7 @@ RUN holds base/, annotator/ and adapters' runs as build.sh makes them; a polishe
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from armature.embedded.annotator import annotator_path
 from armature.embedded.load import WEIGHTS
 
 LIMIT_MB = 60
+
+
+def without_origin(path: Path) -> None:
+    """Take the folder that a model came from out of its configuration: nobody else has that folder."""
+    settings = json.loads(path.read_text())
+    if settings.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def main() -> None:
@@ -32,6 +40,8 @@ def main() -> None:
         pipe.vae = vae
     shutil.rmtree(WEIGHTS / "base", ignore_errors=True)
     pipe.save_pretrained(WEIGHTS / "base")
+    for path in (WEIGHTS / "base").rglob("*.json"):
+        without_origin(path)
     shutil.copyfile(arguments.run / "annotator" / "annotator.safetensors", annotator_path())
     for adapter in sorted(arguments.run.glob("*/adapter")):
         target = WEIGHTS / "adapters" / adapter.parent.name
