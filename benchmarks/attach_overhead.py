@@ -113,7 +113,8 @@ def _graphs() -> int:
 def summary(options: argparse.Namespace, measured: Any, passes: list[float], graphs: int | None) -> dict[str, Any]:
     """The record that is written: settings, machine, all samples, and the shares drawn from their medians."""
     medians = {name: statistics.median(seconds for seconds, _ in samples) for name, samples in measured.items()}
-    peaks = {name: max(peak for _, peak in samples) for name, samples in measured.items()}
+    # Medians as well: on a CPU the peak is of resident memory, which wanders by tens of MiB from call to call.
+    peaks = {name: statistics.median(peak for _, peak in samples) for name, samples in measured.items()}
     once = statistics.median(passes)
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{os.cpu_count()} x {platform.machine()}"
     return {
