@@ -128,14 +128,15 @@ def main() -> None:
         pipe = armature.embedded_pipeline()
     pipe.set_progress_bar_config(disable=True)
     true = np.stack([s.picture for s in scenes])
+    read = annotate(true)
     ceiling = through_autoencoder(pipe, true)
     without = draw(pipe, scenes, None, arguments.kind)
     figures: dict[str, object] = {
         "scenes": arguments.count,
         "steps": STEPS,
         "guidance": GUIDANCE,
-        "annotator_on_true_scenes": annotator_figures(scenes, annotate(true)),
-        "obedience_of_true_scenes": shares(obedience(named, annotate(true))),
+        "annotator_on_true_scenes": annotator_figures(scenes, read),
+        "obedience_of_true_scenes": shares(obedience(named, read)),
         "obedience_of_ceiling": shares(obedience(named, annotate(ceiling))),
         "obedience_without": shares(obedience(named, annotate(without))),
         "autoencoder_mae_0_to_255": round(float(np.abs(ceiling.astype(float) - true).mean()), 2),

@@ -12,6 +12,7 @@ from small_parts import (
     SD_WIDTHS,
     SIZE,
     controlnet,
+    drawing,
     half_mask,
     motion_parts,
     picture,
@@ -21,6 +22,9 @@ from small_parts import (
     xl_adapter,
     xl_parts,
 )
+
+import armature
+from armature import Control
 
 
 @dataclass
@@ -142,3 +146,20 @@ SAMPLERS = {
     "UniPC": ("UniPCMultistepScheduler", {}),
     "LCM": ("LCMScheduler", {}),
 }
+
+
+def control(case=CASES["SD"], **options):
+    """A control of the drawing, strong enough to be seen, for a case's adapter."""
+    return Control(case.adapter(), drawing(), **{"weight": 3.0, **options})
+
+
+def reversible(case, pipeline, **options):
+    """Control the pipeline as it is; the picture changes, and changes back bit for bit. Returns the controlled one."""
+    plain = case.run(pipeline, **options)
+    with armature.attach(pipeline, control(case)) as attachment:
+        controlled = case.run(pipeline, **options)
+        assert not torch.equal(controlled, plain)
+        attachment.update(control(case, weight=0))
+        assert torch.equal(case.run(pipeline, **options), plain)
+    assert torch.equal(case.run(pipeline, **options), plain)
+    return controlled

@@ -8,29 +8,13 @@ from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from peft import LoraConfig
 from small_models import sd_unet
 from small_parts import SD_WIDTHS, drawing, picture, scheduler, sd_adapter, sd_parts
-from small_pipelines import CASES, Case
+from small_pipelines import CASES, Case, control, reversible
 
 import armature
 from armature import AttachError, Control
 from armature.injection.bound import _run
 
 SD = CASES["SD"]
-
-
-def control(case=SD, **options):
-    return Control(case.adapter(), drawing(), **{"weight": 3.0, **options})
-
-
-def reversible(case, pipeline, **options):
-    """Control the pipeline as it is; the picture changes, and changes back bit for bit. Returns the controlled one."""
-    plain = case.run(pipeline, **options)
-    with armature.attach(pipeline, control(case)) as attachment:
-        controlled = case.run(pipeline, **options)
-        assert not torch.equal(controlled, plain)
-        attachment.update(control(case, weight=0))
-        assert torch.equal(case.run(pipeline, **options), plain)
-    assert torch.equal(case.run(pipeline, **options), plain)
-    return controlled
 
 
 def add_lora(pipeline):

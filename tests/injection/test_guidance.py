@@ -1,30 +1,12 @@
 """The copies of the latents that guidance makes are told apart, in every kind of guidance."""
 
 import pytest
-import torch
-from small_parts import PROMPTS, drawing, picture
-from small_pipelines import CASES, Case
+from small_parts import PROMPTS, picture
+from small_pipelines import CASES, Case, control, reversible
 
 import armature
-from armature import Control
 
 SD = CASES["SD"]
-
-
-def control(case=SD, **options):
-    return Control(case.adapter(), drawing(), **{"weight": 3.0, **options})
-
-
-def reversible(case, pipeline, **options):
-    """Control the pipeline as it is; the picture changes, and changes back bit for bit. Returns the controlled one."""
-    plain = case.run(pipeline, **options)
-    with armature.attach(pipeline, control(case)) as attachment:
-        controlled = case.run(pipeline, **options)
-        assert not torch.equal(controlled, plain)
-        attachment.update(control(case, weight=0))
-        assert torch.equal(case.run(pipeline, **options), plain)
-    assert torch.equal(case.run(pipeline, **options), plain)
-    return controlled
 
 
 @pytest.mark.parametrize("options", [{"guidance_scale": 1.0}, {"guidance_rescale": 0.7}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,7 +40,7 @@ class AdapterCard:
     notes: tuple[str, ...] = ()
 
 
-class Adapter(nn.Module):
+class Adapter(nn.Module, ABC):
     """A network from condition maps to Features; the subclasses are the networks.
 
     Parameter names are those of the authors' files, so that an original file loads without translation.
@@ -75,9 +76,9 @@ class Adapter(nn.Module):
         self._check(x)
         return self.features(x)
 
+    @abstractmethod
     def features(self, x: torch.Tensor) -> Features:
         """The network itself, on a map whose shape is known to fit."""
-        raise NotImplementedError
 
     def _check(self, x: torch.Tensor) -> None:
         stride, channels = self.spec.stride, self.spec.in_channels
