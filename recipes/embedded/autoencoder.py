@@ -23,6 +23,7 @@ from armature.toyworld import scene
 
 KL_WEIGHT = 2e-6
 EDGE_WEIGHT = 1.0
+CHROMA_WEIGHT = 1.0
 WHOLE_SCENES_FROM = 0.92
 
 
@@ -100,8 +101,10 @@ def main() -> None:
         out = vae.decode(z, return_dict=False)[0]
         error = (out - x).abs().mean() + (out - x).square().mean()
         edge = sum((a - b).abs().mean() for a, b in zip(edges(out), edges(x), strict=True))
+        # What is left of the error without its grey part: small things keep their brightness long before their hue.
+        chroma = (out - x - (out - x).mean(1, keepdim=True)).abs().mean()
         kl = posterior.kl().mean() * (4096 / x[0, 0].numel())
-        return error + EDGE_WEIGHT * edge + KL_WEIGHT * kl
+        return error + EDGE_WEIGHT * edge + CHROMA_WEIGHT * chroma + KL_WEIGHT * kl
 
     def preview() -> None:
         vae.eval()

@@ -1,0 +1,81 @@
+"""What a recipe says about its data: where samples come from, how they are framed, and what is cached."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Format = Literal["auto", "folder", "imagefolder", "webdataset", "hf", "toyworld"]
+Flip = Literal["never", "text-safe", "always"]
+
+# An option of an extractor: a value, or the two ends of the range that each sample draws its own value from.
+OptionValue = bool | int | float | str | tuple[int, int] | tuple[float, float]
+
+
+class _Strict(BaseModel):
+    """Unknown keys are mistakes, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(_Strict):
+    """The `[data]` table of a recipe.
+
+    source: a folder, a shard pattern, a data set's hub id or folder on disk, or "toyworld".
+    format: how to read it; "auto" looks (a metadata.jsonl makes an imagefolder, .tar files are WebDataset shards...).
+    conditions: where ready condition maps are: a folder paired by stem, a column, or a member ending of a shard; left
+        out, they are extracted from the pictures.
+    extractor: what extracts them, by the names of `armature.extract`; left out, the adapter's kind.
+    extract: its options; two numbers [low, high] draw a value for each sample.
+    image_column, caption_column, split: for metadata.jsonl and HF data sets.
+    count: at most so many samples; for toyworld, which has no end, how many scenes make an epoch.
+    resolution: pixels along the side of a square of the target area.
+    bucket_step: sides of the aspect-ratio buckets are multiples of it; 0 crops every picture to a square; None takes
+        64, and 32 for SDXL.
+    crop: where the window lies when a picture is larger than its bucket.
+    flip: mirror half of the samples; "text-safe" leaves those alone whose caption speaks of left, right or writing.
+    hand_drawn: share of line maps that are roughened the way hands draw, 0..1.
+    held_out: how many samples are kept from training, to measure on.
+    strict: stop at the first bad sample; otherwise up to bad_share of them are skipped and reported.
+    """
+
+    source: str = Field(min_length=1)
+    format: Format = "auto"
+    conditions: str | None = None
+    extractor: str | None = None
+    extract: dict[str, OptionValue] = {}
+    image_column: str = "image"
+    caption_column: str = "text"
+    split: str = "train"
+    count: int | None = Field(None, ge=1)
+    resolution: int = Field(512, ge=64, le=4096)
+    bucket_step: int | None = Field(None, ge=0, le=512)
+    crop: Literal["centre", "random"] = "random"
+    flip: Flip = "never"
+    hand_drawn: float = Field(0.0, ge=0, le=1)
+    held_out: int = Field(16, ge=0)
+    strict: bool = False
+    bad_share: float = Field(0.05, ge=0, le=1)
+
+    @field_validator("bucket_step")
+    @classmethod
+    def _step(cls, step: int | None) -> int | None:
+        if step is not None and step % 8:
+            raise ValueError(f"{step} is no multiple of 8, the autoencoder's stride; take 64, or 32 for SDXL")
+        return step
+
+
+class CacheSettings(_Strict):
+    """The `[cache]` table of a recipe.
+
+    enabled: encode everything once, before training; without it pictures are encoded while training.
+    folder: where caches lie, one sub-folder for each content of settings and source.
+    variants: how many framings (crop, flip, thresholds) of each sample are kept.
+    shard: samples in one file.
+    """
+
+    enabled: bool = True
+    folder: str = "cache"
+    variants: int = Field(1, ge=1, le=64)
+    shard: int = Field(256, ge=1)
