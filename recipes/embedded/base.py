@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from autoencoder import to_tensor
-from common import HELD_OUT, Run, Store, averaged, join, wait
+from common import HELD_OUT, Run, Store, averaged, join, wait, world
 from diffusers import (
     AutoencoderKL,
     DPMSolverMultistepScheduler,
@@ -66,21 +66,29 @@ def scheduler() -> DPMSolverMultistepScheduler:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: np.ndarray, path: Path) -> np.ndarray:
-    """Means and standard deviations of all latents, (n, 8, 16, 16) half precision, kept on disk at path."""
+def encode(vae: AutoencoderKL, pictures: np.ndarray, path: Path, rank: int) -> np.ndarray:
+    """Means and standard deviations of all latents, (n, 8, 16, 16) half precision, kept on disk at path.
+
+    Each process encodes its share.
+    """
     shape = (len(pictures), 8, 16, 16)
-    if path.exists() and path.stat().st_size == int(np.prod(shape)) * 2:
-        return np.memmap(path, np.float16, "r", shape=shape)
-    part = path.with_suffix(".part")
-    out = np.memmap(part, np.float16, "w+", shape=shape)
-    start = time.monotonic()
-    for i in range(0, len(pictures), 8):
-        x = to_tensor(pictures[i : i + 8]).to(memory_format=torch.channels_last)
-        latent = vae.encode(x).latent_dist
-        out[i : i + 8] = torch.cat([latent.mean, latent.std], 1).half().numpy()
-    out.flush()
-    part.rename(path)
-    print({"encoded": len(pictures), "seconds": round(time.monotonic() - start)}, flush=True)
+    if not path.exists() or path.stat().st_size != int(np.prod(shape)) * 2:
+        part = path.with_suffix(".part")
+        if rank == 0:
+            np.memmap(part, np.float16, "w+", shape=shape).flush()
+        wait()
+        out = np.memmap(part, np.float16, "r+", shape=shape)
+        start = time.monotonic()
+        for i in range(8 * rank, len(pictures), 8 * world()):
+            x = to_tensor(pictures[i : i + 8]).to(memory_format=torch.channels_last)
+            latent = vae.encode(x).latent_dist
+            out[i : i + 8] = torch.cat([latent.mean, latent.std], 1).half().numpy()
+        out.flush()
+        wait()
+        if rank == 0:
+            part.rename(path)
+            print({"encoded": len(pictures), "seconds": round(time.monotonic() - start)}, flush=True)
+    wait()
     return np.memmap(path, np.float16, "r", shape=shape)
 
 
@@ -99,11 +107,8 @@ def main() -> None:
     arguments.run.mkdir(parents=True, exist_ok=True)
     store = Store(arguments.scenes, arguments.count)
     vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval().to(memory_format=torch.channels_last)
-    if rank == 0:
-        encode(vae, store.array("picture"), arguments.run / "latents.f16")
-    wait()
-    latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16")))
     torch.set_num_threads(arguments.threads)
+    latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16", rank)))
     tokenizer = CLIPTokenizer.from_pretrained(arguments.text / "tokenizer")
     ids = tokenizer(
         store.captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
