@@ -94,7 +94,7 @@ def page(result: dict) -> str:
         f"| depth, RMSE on 0..1 | {result['depth_rmse']:.4f} |\n"
         f"| segmentation, mean IoU over classes | {result['seg_miou']:.4f} |\n"
         f"| joints within 5 % of the size, {result['people']} people | {result['joints_within_5_percent']:.4f} |\n"
-        f"| people seen where there are none | {result['people_too_many']} |\n\n"
+        f"| people seen beyond those that are there | {result['people_too_many']} |\n\n"
         f"| class | IoU |\n|---|---|\n{rows}\n"
     )
 
