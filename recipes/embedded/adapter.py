@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from common import HELD_OUT, Run, Store, averaged, join, world
@@ -25,6 +24,7 @@ from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec
 from armature.checkpoints.save import save_adapter
 from armature.conditions.contract import contract_for
+from armature.data.hand import rough_lines
 from armature.injection.hooks import injected
 from armature.toyworld import scene
 from armature.training.step import Batch, adapter_loss, alphas_of, freeze
@@ -38,19 +38,7 @@ LINES = ("sketch", "canny")
 
 def roughen(lines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A hand's version of an exact line map (128, 128) uint8, still 0 or 255; half of the maps stay exact."""
-    if rng.random() < 0.5:
-        return lines
-    side = lines.shape[0]
-    shake = rng.normal(size=(2, 10, 10)).astype(np.float32) * rng.uniform(0.2, 1.0)
-    dx, dy = (cv2.resize(s, (side, side), interpolation=cv2.INTER_CUBIC) for s in shake)
-    columns, rows = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
-    rough = cv2.remap(lines, columns + dx, rows + dy, cv2.INTER_LINEAR)
-    if rng.random() < 0.4:
-        rough = cv2.dilate(rough, np.ones((2, 2), np.uint8))
-    for _ in range(rng.integers(0, 4)):
-        x, y = rng.integers(0, side, 2)
-        cv2.circle(rough, (int(x), int(y)), int(rng.integers(2, 8)), 0, -1)
-    return np.where(rough > 100, 255, 0).astype(np.uint8)
+    return lines if rng.random() < 0.5 else rough_lines(lines, rng)
 
 
 def main() -> None:

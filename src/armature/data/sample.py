@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from armature.data.bad import Problem
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -17,12 +19,16 @@ class Sample:
     key: names it in reports; unique within its source. picture: (h, w, 3) uint8, upright (EXIF applied).
     caption: never empty. condition: its map, (h, w) or (h, w, 3) uint8, in the picture's frame; None if it has to be
     extracted.
+    mirrored: the map of the mirrored picture, where the source knows it better than by mirroring the map: a pose's left
+    and right have colours of their own. notes: what was done to picture and map on reading them, in sentences.
     """
 
     key: str
     picture: np.ndarray
     caption: str
     condition: np.ndarray | None
+    mirrored: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -43,12 +49,16 @@ class Source(Protocol):
         """The key of a sample, without reading it."""
         ...
 
+    def problem(self, index: int) -> Problem | None:
+        """What makes a sample unusable, as far as can be told without opening its picture; else None."""
+        ...
+
     def size(self, index: int) -> tuple[int, int] | None:
         """(width, height) of its upright picture, from the file's header alone; None when that cannot be read."""
         ...
 
     def read(self, index: int) -> Sample:
-        """Read it. Raises DatasetError, which names the sample, for one that cannot be used."""
+        """Read it. Raises BadSampleError, which names the sample, for one that cannot be used."""
         ...
 
 
@@ -56,7 +66,8 @@ class Source(Protocol):
 class Framed:
     """A sample cropped to its bucket.
 
-    pixels: (h, w, 3) uint8. control: (h, w) or (h, w, 3) uint8, in the form that the adapter's contract asks for.
+    pixels: (h, w, 3) uint8. control: (h, w) or (h, w, 3) uint8, in the form that the adapter's contract asks for, as a
+    person would look at it: red first and 0..255; encoding brings it to the contract's channel order and range.
     original, corner, target: SDXL's conditioning, (height, width), (top, left) and (height, width) in pixels.
     """
 
@@ -129,7 +140,8 @@ class Frames(Protocol):
 
     def frame(self, index: int, variant: int = 0) -> Framed:
         """Read and frame it. Crop, flip and thresholds are drawn from the recipe's seed, key and variant alone;
-        held-out samples are never flipped, cropped at random or roughened. Raises DatasetError for a bad sample.
+        held-out samples are never flipped, cropped at random or roughened. Raises BadSampleError for a bad sample,
+        which is skipped, and any other DatasetError when training must stop for it.
         """
         ...
 

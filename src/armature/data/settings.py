@@ -31,13 +31,14 @@ class DataSettings(_Strict):
     image_column, caption_column, split: for metadata.jsonl and HF data sets.
     count: at most so many samples; for toyworld, which has no end, how many scenes make an epoch.
     resolution: pixels along the side of a square of the target area.
-    bucket_step: sides of the aspect-ratio buckets are multiples of it; 0 crops every picture to a square; None takes
-        64, and 32 for SDXL.
+    bucket_step: sides of the aspect-ratio buckets are multiples of it; 0 crops every picture to a square; left
+        out, it is 64, and 32 for SDXL.
     crop: where the window lies when a picture is larger than its bucket.
     flip: mirror half of the samples; "text-safe" leaves those alone whose caption speaks of left, right or writing.
     hand_drawn: share of line maps that are roughened the way hands draw, 0..1.
     held_out: how many samples are kept from training, to measure on.
     strict: stop at the first bad sample; otherwise up to bad_share of them are skipped and reported.
+    bad_share: share of bad samples above which the list is shown and nothing is trained.
     """
 
     source: str = Field(min_length=1)

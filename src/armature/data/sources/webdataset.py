@@ -1,0 +1,154 @@
+"""WebDataset shards on disk: .tar files whose members share a name and differ in their ending."""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Mapping
+from glob import glob
+from pathlib import Path
+
+from armature.data.bad import Problem
+from armature.data.parts import FilePart
+from armature.data.sources.library import library
+from armature.data.sources.listed import PICTURE_ENDINGS, Entry, ListedSource, Words
+from armature.errors import DatasetError
+
+_REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
+_PLAIN_TEXT = ("txt", "caption")
+
+
+def is_remote(pattern: str) -> bool:
+    """Whether any shard of the pattern is at an address or comes from a command."""
+    return any(_REMOTE.match(part) for part in pattern.split("::"))
+
+
+def open_webdataset(pattern: str, *, image: str, caption: str, conditions: str | None = None) -> ListedSource:
+    """The samples of local .tar shards, indexed by their headers, so that every sample can be read by its number.
+
+    pattern: a shard, a folder of shards, a glob, braces ("data-{000..012}.tar"), or several with "::" between.
+    image: the ending of the picture, when there are several; "image" takes the only one. caption: the field of
+    .json captions; .txt and .caption come first. conditions: the ending of the map, such as "canny.png" or "canny".
+    Keys are the shard's path and the sample's name in it. Raises DatasetError for remote shards, a pattern without
+    shards, and files that are no plain tar.
+    """
+    if is_remote(pattern):
+        raise DatasetError(
+            f"data.source = {pattern!r} is not on this machine; download the shards first and give their path. "
+            "Samples are read by number, in another order at every epoch, which a stream cannot give."
+        )
+    shards = _shards(pattern)
+    common = Path(os.path.commonpath([shard.parent for shard in shards]))
+    entries: list[Entry] = []
+    for shard in shards:
+        where = shard.relative_to(common).as_posix()
+        entries += _entries(shard, where, image, caption, conditions)
+    return ListedSource(f"{len(shards)} WebDataset shard{'s' if len(shards) > 1 else ''}", entries)
+
+
+def _shards(pattern: str) -> list[Path]:
+    """The shard files of a pattern, absolute, each once, in order of their paths."""
+    parts = [pattern]
+    if "{" in pattern or "::" in pattern:
+        expand = library("webdataset.shardlists", "A shard pattern with braces").expand_urls
+        parts = expand(pattern)
+    found: list[Path] = []
+    for part in parts:
+        path = Path(part).expanduser()
+        if path.is_dir():
+            found += sorted(path.glob("*.tar"))
+        elif path.is_file():
+            found.append(path)
+        elif any(mark in part for mark in "*?["):
+            found += [Path(name) for name in sorted(glob(str(path)))]
+        else:
+            raise DatasetError(f"data.source: there is no shard {part!r}.")
+    if not found:
+        raise DatasetError(f"data.source: no .tar shards match {pattern!r}.")
+    return sorted({path.resolve() for path in found})
+
+
+def _entries(shard: Path, where: str, image: str, caption: str, conditions: str | None) -> list[Entry]:
+    samples: dict[str, dict[str, FilePart]] = {}
+    doubled: dict[str, str] = {}
+    cut = None
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            try:
+                for member in archive:
+                    name, ending = _split(member.name)
+                    if not member.isreg() or not name or not ending:
+                        continue
+                    parts = samples.setdefault(name, {})
+                    if ending in parts:
+                        doubled[name] = ending
+                    parts[ending] = FilePart(shard, member.offset_data, member.size)
+            except tarfile.ReadError as error:
+                cut = str(error)
+    except (tarfile.TarError, OSError) as error:
+        raise DatasetError(
+            f"{str(shard)!r} cannot be read as a tar file ({error}); expected a plain .tar (unpack .tar.gz to .tar)."
+        ) from error
+    entries = []
+    for name, parts in samples.items():
+        key = f"{where}/{name}"
+        if name in doubled:
+            reason = f"Its shard has two members {name}.{doubled[name]}."
+            entries.append(Entry(key, problem=Problem("picture", reason)))
+        else:
+            entries.append(_entry(key, parts, image, caption, conditions))
+    if cut is not None:
+        reason = f"The shard is cut off or damaged ({cut}); what follows is lost."
+        entries.append(Entry(f"{where} (end)", problem=Problem("picture", reason)))
+    return entries
+
+
+def _split(member: str) -> tuple[str, str]:
+    """A member's sample and ending: "a/0001.canny.png" is "a/0001" and "canny.png", as the format says."""
+    folder, slash, file = member.removeprefix("./").rpartition("/")
+    name, _, ending = file.partition(".")
+    return (f"{folder}{slash}{name}", ending.lower()) if name else ("", "")
+
+
+def _entry(key: str, parts: Mapping[str, FilePart], image: str, caption: str, conditions: str | None) -> Entry:
+    condition = None if conditions is None else _condition(parts, conditions.lower().lstrip("."))
+    if isinstance(condition, Problem):
+        return Entry(key, problem=condition)
+    rest = {ending: part for ending, part in parts.items() if part is not condition}
+    picture = _picture(rest, image.lower().lstrip("."))
+    if isinstance(picture, Problem):
+        return Entry(key, problem=picture)
+    plain = next((ending for ending in _PLAIN_TEXT if ending in parts), None)
+    if plain is not None:
+        return Entry(key, picture, Words(parts[plain]), condition)
+    if "json" in parts:
+        return Entry(key, picture, Words(parts["json"], caption), condition)
+    return Entry(key, problem=Problem("caption", "It has no caption; expected a member .txt, .caption or .json."))
+
+
+def _condition(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem:
+    """The map: the member with exactly this ending, or with a picture ending after it."""
+    fitting = [ending for ending in parts if ending == wanted or _is_picture(ending, wanted)]
+    if len(fitting) == 1:
+        return parts[fitting[0]]
+    if fitting:
+        return Problem("condition", f"It has {len(fitting)} maps ({', '.join(fitting)}); name one in data.conditions.")
+    return Problem("condition", f"It has no map .{wanted}; its members: {', '.join(sorted(parts))}.")
+
+
+def _picture(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem:
+    fitting = [ending for ending in parts if ending == wanted or _is_picture(ending, wanted)]
+    # Plain endings come first: 0001.jpg is the picture even where 0001.depth.png lies beside it.
+    fitting = fitting or [ending for ending in parts if ending in PICTURE_ENDINGS]
+    if len(fitting) == 1:
+        return parts[fitting[0]]
+    if fitting:
+        names = ", ".join(fitting)
+        return Problem("picture", f"It has {len(fitting)} pictures ({names}); name one in data.image_column.")
+    return Problem("picture", f"It has no picture; its members: {', '.join(sorted(parts))}.")
+
+
+def _is_picture(ending: str, wanted: str) -> bool:
+    head, _, tail = ending.rpartition(".")
+    return head == wanted and tail in PICTURE_ENDINGS
