@@ -1,0 +1,233 @@
+"""What a training would do, found out without doing it or writing anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from armature.data.cache import cache_folder, open_cache
+from armature.data.dataset import Dataset
+from armature.data.encode import Encoder
+from armature.data.order import Cut, Order, by_bucket
+from armature.errors import DatasetError
+from armature.training.memory import MemoryEstimate, estimate_memory
+from armature.training.prepare_data import open_data
+from armature.training.recipe import Recipe
+from armature.training.run_folder import RunFolder
+from armature.training.setup import Setup, set_up
+
+CacheState = Literal["off", "whole", "begun", "absent"]
+
+_CACHE_WORDS: dict[CacheState, str] = {
+    "off": "none: pictures are encoded while training, with the encoders on the device",
+    "whole": "whole, nothing to prepare",
+    "begun": "begun, to be finished",
+    "absent": "to be made",
+}
+# Half precision, as text states and the autoencoder's moments are stored.
+_HALF = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training in figures; all values are JSON-ready.
+
+    base, adapter: what they are, in words. data: the report on the samples, a line each. buckets: width, height and
+    number of training samples. cache_bytes: of disk that a cache takes in all, an upper bound. steps, images: None for
+    a training measured in minutes. memory: bytes by purpose, memory_bytes: their sum with what cannot be counted;
+    memory_there: of the GPU, None on a CPU. notes: what a person should look at.
+    """
+
+    run: str
+    base: str
+    adapter: str
+    parameters: int
+    data: tuple[str, ...]
+    samples: int
+    held_out: int
+    bad: Mapping[str, str]
+    buckets: tuple[tuple[int, int, int], ...]
+    cache: CacheState
+    cache_folder: str | None
+    cache_bytes: int
+    length: str
+    samples_per_step: int
+    steps_per_epoch: int
+    steps: int | None
+    images: int | None
+    memory: Mapping[str, int]
+    memory_bytes: int
+    memory_there: int | None
+    notes: tuple[str, ...]
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """What a person reads, as names and values."""
+        extent = f"{self.length}, {self.steps_per_epoch} steps an epoch, {self.samples_per_step} samples a step"
+        if self.steps is not None:
+            extent += f": {self.steps} steps, {self.images} images"
+        cache = _CACHE_WORDS[self.cache]
+        if self.cache_folder is not None:
+            cache += f" ({in_bytes(self.cache_bytes)} in {self.cache_folder})"
+        parts = ", ".join(f"{name} {in_bytes(count)}" for name, count in self.memory.items())
+        there = "" if self.memory_there is None else f" of {in_bytes(self.memory_there)}"
+        return [
+            ("base", self.base),
+            ("adapter", self.adapter),
+            ("data", "\n".join(self.data)),
+            ("cache", cache),
+            ("training", extent),
+            ("memory", f"about {in_bytes(self.memory_bytes)}{there}: {parts}"),
+            ("results", self.run),
+        ]
+
+
+def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -> Plan:
+    """Open base, adapter and data as a training would, look at some samples, and count; writes no file.
+
+    The number of processes is that of the launcher, one without. Raises what a training would raise before its first
+    step, but for what only writing shows.
+    """
+    setup = set_up(recipe, device=device)
+    dataset = open_data(setup)
+    report = dataset.check()
+    cut = Cut(recipe.train.batch, recipe.train.accumulate, 0, int(os.environ.get("WORLD_SIZE", "1")))
+    numbers = np.fromiter(dataset.training, np.int64, len(dataset.training))
+    buckets = {size: numbers[places] for size, places in by_bucket(dataset, dataset.training).items()}
+    order = Order(buckets, cut, recipe.train.seed)
+    steps = recipe.train.length.steps(order.steps_per_epoch)
+    state, folder = _cache(setup, dataset)
+    size = cache_bytes(setup, dataset) if folder is not None else 0
+    memory = estimate_memory(setup)
+    there = _device_memory(setup.device)
+    notes = [
+        *setup.notes,
+        *order.notes,
+        *_run_notes(recipe),
+        *_disk_notes(folder, size, state),
+        *_memory_notes(memory, there),
+    ]
+    return Plan(
+        run=recipe.run,
+        base=f"{setup.base.name}, {setup.base.family}, {_name(setup.base.place.dtype)} on {setup.device}",
+        adapter=_adapter_in_words(setup),
+        parameters=sum(parameter.numel() for parameter in setup.adapter.parameters()),
+        data=tuple(report.lines()),
+        samples=len(dataset.training),
+        held_out=len(dataset.held_out),
+        bad={key: problem.reason for key, problem in report.bad},
+        buckets=tuple((*size, count) for size, count in report.buckets),
+        cache=state,
+        cache_folder=None if folder is None else str(folder),
+        cache_bytes=size,
+        length=str(recipe.train.length),
+        samples_per_step=cut.step,
+        steps_per_epoch=order.steps_per_epoch,
+        steps=steps,
+        images=None if steps is None else steps * cut.step,
+        memory={
+            "base": memory.base,
+            "adapter": memory.adapter,
+            "optimizer": memory.optimizer,
+            "activations": memory.activations,
+        },
+        memory_bytes=memory.total,
+        memory_there=there,
+        notes=tuple(notes),
+    )
+
+
+def cache_bytes(setup: Setup, dataset: Dataset) -> int:
+    """Disk that the whole cache takes at most: moments, text states and controls of every framing.
+
+    Captions that are alike share their states, and maps of two values take an eighth; neither is known beforehand.
+    """
+    parts, recipe = setup.base.pipeline, setup.recipe
+    tokens = parts.tokenizer.model_max_length
+    text = tokens * parts.unet.config.cross_attention_dim * _HALF
+    channels = 2 * parts.vae.config.latent_channels
+    total = 0
+    for samples, variants in ((dataset.training, recipe.cache.variants), (dataset.held_out, 1)):
+        for (width, height), places in by_bucket(dataset, samples).items():
+            cells = (width // setup.base.stride) * (height // setup.base.stride)
+            one = channels * cells * _HALF + text + setup.contract.channels * width * height
+            total += len(places) * variants * one
+    return total
+
+
+def in_bytes(count: int) -> str:
+    """640 KB, 1.2 GB: with decimal units, as disks have them."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
+
+
+def _cache(setup: Setup, dataset: Dataset) -> tuple[CacheState, Path | None]:
+    settings = setup.recipe.cache
+    if not settings.enabled:
+        return "off", None
+    encoder = Encoder(setup.base)
+    folder = cache_folder(dataset, encoder, settings)
+    try:
+        if open_cache(dataset, encoder, settings) is not None:
+            return "whole", folder
+    except DatasetError:
+        return "begun", folder
+    return ("begun" if folder.is_dir() else "absent"), folder
+
+
+def _adapter_in_words(setup: Setup) -> str:
+    spec, contract = setup.adapter.spec, setup.contract
+    millions = sum(parameter.numel() for parameter in setup.adapter.parameters()) / 1e6
+    return (
+        f"{setup.recipe.adapter.kind}, {spec.network}, {millions:.3g} M weights, {contract.channels} channels "
+        f"({contract.description})"
+    )
+
+
+def _run_notes(recipe: Recipe) -> list[str]:
+    saved = RunFolder(Path(recipe.run).expanduser()).store().all()
+    if not saved:
+        return []
+    return [f"{recipe.run} holds checkpoints up to {saved[-1].name}: continue them with --resume, or use another run."]
+
+
+def _disk_notes(folder: Path | None, size: int, state: CacheState) -> list[str]:
+    if folder is None or state == "whole":
+        return []
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free > size:
+        return []
+    return [
+        f"The cache may take {in_bytes(size)}, and {place} has {in_bytes(free)} free; choose another cache.folder, "
+        "fewer cache.variants, or cache.enabled=false."
+    ]
+
+
+def _memory_notes(memory: MemoryEstimate, there: int | None) -> list[str]:
+    if there is None or memory.total < there:
+        return []
+    return [
+        f"The training may take {in_bytes(memory.total)}, and the GPU has {in_bytes(there)}; halve train.batch and "
+        "double train.accumulate, or set train.checkpoint_gradients=true."
+    ]
+
+
+def _device_memory(device: torch.device) -> int | None:
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,176 @@
+"""From a recipe to the models of a training: the frozen base, the contract, and the adapter to be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from armature.adapters.base import Adapter, AdapterCard
+from armature.adapters.build import build_adapter
+from armature.adapters.spec import AdapterSpec, Network, full_spec, full_xl_spec, light_spec
+from armature.conditions.contract import InputContract, contract_for
+from armature.errors import CheckpointError, RecipeError
+from armature.generation.bases import EMBEDDED, Base, open_base
+from armature.generation.place import PRECISIONS, Place
+from armature.injection.sites import SiteMap, find_sites
+from armature.training.recipe import AdapterSettings, Precision, Recipe
+from armature.training.step import freeze
+from armature.training.warm_start import Warmth, load_start, warm_up
+
+_FAMILY_WORDS = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """The models of one training.
+
+    base: opened, frozen, in its own precision. adapter: float32 weights on the same device, in training mode.
+    precision: of the arithmetic around the adapter. warmth: what was taken from `adapter.start`, or None.
+    """
+
+    recipe: Recipe
+    base: Base
+    contract: InputContract
+    adapter: Adapter
+    precision: torch.dtype
+    warmth: Warmth | None
+
+    @property
+    def stride(self) -> int:
+        """Sides of pictures and maps are multiples of it, in pixels: a whole cell of the latent and of the stem."""
+        return max(self.base.stride, self.adapter.spec.stride)
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything is."""
+        return self.base.place.device
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before training starts."""
+        return () if self.warmth is None else self.warmth.notes
+
+
+def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup:
+    """Open the base and build the adapter that a recipe describes.
+
+    device: left out, the machine's best. The adapter's first weights follow train.seed alone.
+    Raises CheckpointError for a base or a start that cannot be opened; RecipeError, which names both, for a base and
+    an adapter that do not fit, and for a base that cannot be trained on.
+    """
+    place = base_place(recipe, device)
+    base = open_base(recipe.base.model, vae=recipe.base.vae, place=place)
+    freeze(*(part for part in base.pipeline.components.values() if isinstance(part, torch.nn.Module)))
+    _check_base(base, recipe)
+    start = None if recipe.adapter.start is None else load_start(recipe.adapter.start)
+    contract = training_contract(recipe.adapter, base, start)
+    spec = adapter_spec(recipe.adapter, base, contract, None if start is None else start.spec)
+    card = AdapterCard(kind=recipe.adapter.kind, family=base.family, contract=contract)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        adapter = build_adapter(spec, card)
+    warmth = None if start is None else warm_up(adapter, start, base.name)
+    adapter.to(device=base.place.device, dtype=torch.float32).train()
+    return Setup(recipe, base, contract, adapter, training_precision(recipe, base), warmth)
+
+
+def base_place(recipe: Recipe, device: torch.device | str | None = None) -> Place:
+    """Device and precision of the base: "auto" is bfloat16 on a GPU that has it, else float16; float32 elsewhere.
+
+    Raises RecipeError for a device that this machine does not have, and for half precision on a CPU.
+    """
+    # Place's own choice of a precision is for generating; only its device is used here.
+    chosen = Place.choose(device, torch.float32).device
+    return Place(chosen, _precision(recipe.base.precision, chosen, "base.precision"))
+
+
+def training_precision(recipe: Recipe, base: Base) -> torch.dtype:
+    """Of the arithmetic around the adapter; "auto" is the base's."""
+    if recipe.train.precision == "auto":
+        return base.place.dtype
+    return _precision(recipe.train.precision, base.place.device, "train.precision")
+
+
+def training_contract(settings: AdapterSettings, base: Base, start: Adapter | None = None) -> InputContract:
+    """How condition maps must look: the kind's contract in the base's family, with the recipe's channels.
+
+    start: an adapter of the same kind passes on its channels where the recipe leaves them open.
+    """
+    channels: int | None = settings.channels
+    if channels is None and start is not None and start.card.kind == settings.kind and start.spec.in_channels in (1, 3):
+        channels = start.spec.in_channels
+    source = f"{EMBEDDED}:{settings.kind}" if base.embedded else None
+    return contract_for(settings.kind, in_channels=channels, family=base.family, source=source)
+
+
+def adapter_spec(
+    settings: AdapterSettings, base: Base, contract: InputContract, start: AdapterSpec | None = None
+) -> AdapterSpec:
+    """The network that a recipe asks for, with the widths of the base's own U-Net.
+
+    start: of the adapter that the training starts from; what the recipe cannot say, or leaves out, is taken from it.
+    Raises RecipeError, naming base and adapter, when such a network does not fit the base.
+    """
+    site_map = find_sites(base.pipeline.unet)
+    network: Network = settings.network if settings.network != "auto" else _usual_network(base)
+    alike = start is not None and start.network == network
+    blocks = settings.blocks or (start.blocks if start is not None and alike else 4 if network == "light" else 2)
+    channels, widths = contract.channels, site_map.widths
+    try:
+        if network == "light":
+            spec = light_spec(channels, widths, blocks=blocks, stride=base.stride, divisor=settings.divisor)
+        elif network == "full_xl":
+            spec = full_xl_spec(channels, widths, blocks=blocks, stride=2 * base.stride)
+        else:
+            spec = full_spec(channels, widths, blocks=blocks, stride=base.stride)
+        if start is not None and alike:
+            spec = replace(spec, kernel=start.kernel, skep=start.skep, conv_down=start.conv_down)
+    except CheckpointError as error:
+        raise RecipeError(f"{_pair(network, settings, base)} do not fit: {error}") from error
+    _check_fit(spec, site_map, settings, base)
+    return spec
+
+
+def _check_fit(spec: AdapterSpec, site_map: SiteMap, settings: AdapterSettings, base: Base) -> None:
+    """Every feature map must meet an output of its own size."""
+    wanted = [base.stride * 2**site.halvings for site in site_map.all]
+    if list(spec.level_strides) != wanted:
+        raise RecipeError(
+            f"{_pair(spec.network, settings, base)} do not fit: the network's maps are the picture's size divided by "
+            f"{list(spec.level_strides)}, and {site_map.title} takes {wanted}. Use adapter.network = "
+            f"'{_usual_network(base)}', or 'auto'."
+        )
+
+
+def _check_base(base: Base, recipe: Recipe) -> None:
+    if base.inpaints:
+        raise RecipeError(
+            f"base.model {base.name!r} is an inpainting model (9 channels); train on the plain model of its family, "
+            "whose adapters fit it as well."
+        )
+    prediction = base.pipeline.scheduler.config.get("prediction_type", "epsilon")
+    if prediction not in ("epsilon", "v_prediction"):
+        raise RecipeError(
+            f"base.model {base.name!r} predicts {prediction!r}; an adapter can be trained on models that predict "
+            "epsilon or v_prediction."
+        )
+
+
+def _usual_network(base: Base) -> Network:
+    return "full_xl" if base.family == "sdxl" else "full"
+
+
+def _pair(network: str, settings: AdapterSettings, base: Base) -> str:
+    return f"The {network} adapter for {settings.kind} and the base {base.name!r} ({_FAMILY_WORDS[base.family]})"
+
+
+def _precision(name: Precision, device: torch.device, key: str) -> torch.dtype:
+    if name != "auto":
+        dtype = PRECISIONS[name]
+        if dtype == torch.float16 and device.type == "cpu":
+            raise RecipeError(f"{key} is 'float16', in which a CPU cannot train; use 'auto', or 'bfloat16'.")
+        return dtype
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float32

@@ -1,0 +1,104 @@
+"""Starting from a trained adapter: the same kind exactly, another kind as far as the shapes agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from armature.adapters.base import Adapter
+from armature.adapters.spec import AdapterSpec
+from armature.checkpoints.load import load_adapter
+from armature.errors import CheckpointError, RecipeError
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """What a new adapter took over from the one it started from.
+
+    source: that adapter, as the recipe names it. kind: its kind, or None when nobody said.
+    taken, fresh: names of the modules whose weights were taken, and of those that were initialised anew.
+    unused: names of the old adapter's modules that the new one has no place for.
+    """
+
+    source: str
+    kind: str | None
+    taken: tuple[str, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The same in sentences."""
+        of = "of unknown kind" if self.kind is None else f"for {self.kind}"
+        lines = [f"started from {self.source} ({of}): {len(self.taken)} of {len(self.taken + self.fresh)} layers taken"]
+        if self.fresh:
+            lines.append(f"initialised anew: {', '.join(self.fresh)}")
+        if self.unused:
+            lines.append(f"not taken from {self.source}: {', '.join(self.unused)}")
+        return tuple(lines)
+
+
+def load_start(source: str) -> Adapter:
+    """The adapter that a training starts from, float32 on the CPU; RecipeError when it cannot be opened."""
+    try:
+        return load_adapter(source, dtype=torch.float32)
+    except CheckpointError as error:
+        raise RecipeError(f"adapter.start is {source!r}: {error}") from error
+
+
+def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
+    """Copy into the new adapter every layer of the old one that has the same place and shapes.
+
+    A layer is taken whole (weight and bias) or not at all: the stem of a map with other channels starts anew.
+    base: name of the base, for messages. Raises RecipeError, which names both, for an adapter of another family and
+    for one that has nothing in common with the new one.
+    """
+    source = start.card.source or "the start"
+    if start.card.family not in (None, adapter.card.family):
+        raise RecipeError(
+            f"adapter.start is {source!r}, an adapter for the family {start.card.family}, and the base {base!r} is "
+            f"of the family {adapter.card.family}; start from an adapter of that family, or leave adapter.start out."
+        )
+    old, new = _layers(start), _layers(adapter)
+    taken = [
+        name
+        for name, tensors in new.items()
+        if name in old
+        and {part: tensor.shape for part, tensor in tensors.items()}
+        == {part: tensor.shape for part, tensor in old[name].items()}
+    ]
+    if not taken:
+        raise RecipeError(
+            f"adapter.start is {source!r}, a {start.spec.network} adapter with the widths {list(start.spec.channels)}, "
+            f"which has no layer in common with the {adapter.spec.network} adapter with the widths "
+            f"{list(adapter.spec.channels)} that the base {base!r} needs; leave adapter.start out."
+        )
+    with torch.no_grad():
+        for name in taken:
+            for part, tensor in new[name].items():
+                tensor.copy_(old[name][part])
+    return Warmth(
+        source=source,
+        kind=start.card.kind,
+        taken=tuple(taken),
+        fresh=tuple(name for name in new if name not in taken),
+        unused=tuple(name for name in old if name not in taken),
+    )
+
+
+def _layers(adapter: Adapter) -> dict[str, dict[str, torch.Tensor]]:
+    """Tensors of every layer by the layer's name and the tensor's own."""
+    found: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in adapter.state_dict(keep_vars=True).items():
+        layer, _, part = name.rpartition(".")
+        found.setdefault(_place(layer, adapter.spec), {})[part] = tensor
+    return found
+
+
+def _place(layer: str, spec: AdapterSpec) -> str:
+    """The layer's name by level and block: the full networks count blocks through, whatever a level has of them."""
+    if spec.network == "light" or not layer.startswith("body."):
+        return layer
+    _, number, part = layer.split(".", 2)
+    return f"level {int(number) // spec.blocks} block {int(number) % spec.blocks} {part}"

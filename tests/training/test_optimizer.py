@@ -1,0 +1,71 @@
+"""Weights decay, biases do not; the state survives as named tensors; 8-bit AdamW asks for what it needs."""
+
+import sys
+
+import pytest
+import torch
+from small_training import settings, small_adapter
+
+from armature.errors import CheckpointError, RecipeError
+from armature.training.optimizer import (
+    OptimizerState,
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    set_rate,
+)
+
+
+def stepped(adapter, optimizer, seed):
+    torch.manual_seed(seed)
+    for parameter in adapter.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def test_only_weights_decay():
+    adapter = small_adapter()
+    groups = build_optimizer(adapter, settings(weight_decay=0.5)).param_groups
+    decay = {id(parameter): group["weight_decay"] for group in groups for parameter in group["params"]}
+    for name, parameter in adapter.named_parameters():
+        assert decay[id(parameter)] == (0.0 if name.endswith("bias") else 0.5)
+
+
+def test_rate_and_betas_are_the_recipes():
+    optimizer = build_optimizer(small_adapter(), settings(betas=(0.8, 0.9)))
+    set_rate(optimizer, 0.125)
+    assert all(group["betas"] == (0.8, 0.9) and group["lr"] == 0.125 for group in optimizer.param_groups)
+
+
+def test_a_loaded_state_goes_on_bit_for_bit_in_any_layout():
+    one, other = small_adapter().to(memory_format=torch.channels_last), small_adapter(seed=2)
+    other.to(memory_format=torch.channels_last)
+    optimizers = [build_optimizer(adapter, settings()) for adapter in (one, other)]
+    stepped(one, optimizers[0], 0)
+    other.load_state_dict(one.state_dict())
+    state = optimizer_state(optimizers[0], one)
+    plain = OptimizerState({name: t.contiguous().clone() for name, t in state.tensors.items()}, state.scalars)
+    load_optimizer_state(optimizers[1], other, plain)
+    for adapter, optimizer in zip((one, other), optimizers, strict=True):
+        stepped(adapter, optimizer, 1)
+    for (name, a), b in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b), name
+    layout = optimizers[1].state[other.conv_in.weight]["exp_avg"].stride()
+    assert layout == other.conv_in.weight.stride()
+
+
+def test_the_state_of_another_adapter_is_refused():
+    adapter = small_adapter()
+    state = OptimizerState({"body.99.weight/exp_avg": torch.zeros(1)}, {})
+    with pytest.raises(CheckpointError, match=r"The saved optimizer knows 'body.99.weight', which this adapter lacks"):
+        load_optimizer_state(build_optimizer(adapter, settings()), adapter, state)
+
+
+def test_eight_bit_adamw_needs_bitsandbytes(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(
+        RecipeError, match=r"needs bitsandbytes; install it \(pip install bitsandbytes\), or take 'adamw'"
+    ):
+        build_optimizer(small_adapter(), settings(optimizer="adamw8bit"))
