@@ -202,6 +202,17 @@ def test_metadata_rows_are_checked_one_by_one(tmp_path):
         assert words in reason
 
 
+def test_toyworld_teaches_poses_on_scenes_with_people_only():
+    source = ToyworldSource(4, 2, 128, "openpose")
+    seeds = [source.seed(index) for index in range(len(source))]
+    assert all(scene(seed).joints for seed in seeds)
+    assert seeds == sorted(set(seeds))
+    assert seeds[3] < HELD_OUT <= seeds[4]
+    between = set(range(seeds[3])) - set(seeds)
+    assert between
+    assert not any(scene(seed).joints for seed in between)
+
+
 def test_toyworld_keeps_held_out_scenes_apart_and_gives_exact_maps():
     source = ToyworldSource(5, 3, 128, "canny")
     assert [source.seed(number) for number in range(8)] == [0, 1, 2, 3, 4, HELD_OUT, HELD_OUT + 1, HELD_OUT + 2]
