@@ -1,20 +1,30 @@
 #!/bin/sh
 # Rebuild the embedded model from nothing: sh recipes/embedded/build.sh FOLDER. Each step takes itself up where it stopped.
-# Minutes are those of two CPU cores; give FACTOR=0.1 to try the road, or a faster machine's share.
+# Minutes are those of two CPU cores. To try the road: FACTOR=0.01 COUNT=512 STEPS="length=20 steps" SCENES=16.
 set -eu
 run=$1
 here=$(dirname "$0")
 python=${PYTHON:-python3}
+count=${COUNT:-48000}
 # One process a core averages its gradients with the others: faster than one process with several threads.
 export OMP_NUM_THREADS=1
 each() { "$python" -m torch.distributed.run --nproc-per-node "${CORES:-2}" "$@"; }
 minutes() { echo "$1 ${FACTOR:-1}" | awk '{print $1 * $2}'; }
-test -f "$run/scenes/captions.json" || "$python" "$here/scenes.py" "$run/scenes"
-test -d "$run/autoencoder/vae" || "$python" "$here/autoencoder.py" "$run/scenes" "$run/autoencoder" --minutes "$(minutes 60)"
-test -d "$run/text/text_encoder" || "$python" "$here/text.py" "$run/scenes" "$run/text" --minutes "$(minutes 8)"
-test -d "$run/base/pipeline" || each "$here/base.py" "$run/scenes" "$run/autoencoder" "$run/text" "$run/base" --minutes "$(minutes 120)"
-test -f "$run/annotator/annotator.safetensors" || "$python" "$here/annotator.py" "$run/scenes" "$run/annotator" --autoencoder "$run/autoencoder" --minutes "$(minutes 30)"
-test -d "$run/sketch/adapter" || each "$here/adapter.py" sketch "$run/scenes" "$run/base" "$run/sketch" --minutes "$(minutes 40)"
+test -f "$run/scenes/captions.json" || "$python" "$here/scenes.py" "$run/scenes" --count "$count"
+test -d "$run/autoencoder/vae" || "$python" "$here/autoencoder.py" "$run/scenes" "$run/autoencoder" --count "$count" --minutes "$(minutes 70)"
+test -d "$run/text/text_encoder" || "$python" "$here/text.py" "$run/scenes" "$run/text" --count "$count" --minutes "$(minutes 5)"
+test -d "$run/base/pipeline" || each "$here/base.py" "$run/scenes" "$run/autoencoder" "$run/text" "$run/base" --count "$count" --minutes "$(minutes 120)"
+test -f "$run/annotator/annotator.safetensors" || "$python" "$here/annotator.py" "$run/scenes" "$run/annotator" --count "$count" --autoencoder "$run/autoencoder" --minutes "$(minutes 60)"
+# The adapters' recipes ask for the embedded base, so it has to be in its place before them.
 "$python" "$here/install.py" "$run"
-"$python" "$here/evaluate.py" "$run/figures.json"
-"$python" "$here/card.py" "$run" "$run/figures.json"
+for kind in sketch canny depth seg openpose color; do
+    folder="$run/adapters/$kind"
+    if ! test -f "$folder/adapter/config.json"; then
+        resume=; if test -d "$folder/checkpoints"; then resume=--resume; fi
+        "$python" -m armature train "$here/$kind.toml" "run=$folder" "cache.folder=$run/cache" ${STEPS:+"$STEPS"} $resume
+        "$python" "$here/install.py" "$run"
+    fi
+    "$python" -m armature evaluate "embedded:$kind" --data toyworld --count "${SCENES:-200}" --batch 8 --out "$run/reports/$kind"
+done
+"$python" "$here/evaluate.py" "$run/figures.json" --count "${SCENES:-200}"
+"$python" "$here/card.py" "$run"

@@ -1,6 +1,6 @@
-"""Write the embedded model's card from what was measured: python recipes/embedded/card.py RUN FIGURES.json.
+"""Write the embedded model's card from what was measured: python recipes/embedded/card.py RUN.
 
-RUN holds the runs' state files (autoencoder, text, base, annotator, adapters); nothing in the card is typed by hand.
+RUN holds the state files of the runs, figures.json and reports/, as build.sh makes them; nothing here is typed by hand.
 """
 
 from __future__ import annotations
@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from armature.embedded.load import WEIGHTS
+import armature
+from armature.embedded.load import WEIGHTS, embedded_adapter_kinds
+
+MACHINE = "2 CPU cores, shared between runs"
 
 
 def effort(folder: Path) -> tuple[int, float]:
@@ -20,20 +24,67 @@ def effort(folder: Path) -> tuple[int, float]:
     return int(state["step"]), float(state["minutes"])
 
 
+def trainings(run: Path) -> list[str]:
+    """The table of what was trained for how long; the adapters carry theirs with them."""
+    lines = ["| trained | steps | minutes | machine |", "|---|---|---|---|"]
+    for name in ("autoencoder", "text", "base", "annotator"):
+        steps, minutes = effort(run / name)
+        lines.append(f"| {name} | {steps} | {minutes:.0f} | {MACHINE} |")
+    for kind in embedded_adapter_kinds():
+        training: Any = armature.load_adapter(f"embedded:{kind}").card.metadata["training"]
+        lines.append(f"| {kind} | {training['steps']} | {training['minutes']:.0f} | {MACHINE} |")
+    return lines
+
+
+def sizes() -> list[str]:
+    """The table of file sizes."""
+    parts = [*sorted((WEIGHTS / "base").iterdir()), *sorted((WEIGHTS / "adapters").iterdir())]
+    found = {p.name: sum(f.stat().st_size for f in p.rglob("*.safetensors")) / 1e6 for p in parts if p.is_dir()}
+    found["annotator"] = (WEIGHTS / "annotator.safetensors").stat().st_size / 1e6
+    total = sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file()) / 1e6
+    rows = [f"| {name} | {size:.1f} |" for name, size in found.items() if size]
+    return ["| part | MB |", "|---|---|", *rows, f"| everything in this folder | {total:.1f} |"]
+
+
+def adapters(run: Path) -> list[str]:
+    """The table of what the adapters do, from the reports of `armature evaluate`."""
+    lines = [
+        "| adapter | measure | without | with | ceiling | distance closed | object recall without, with | colours |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in embedded_adapter_kinds():
+        path = run / "reports" / kind / "report.json"
+        if not path.is_file():
+            lines.append(f"| {kind} | not measured | | | | | | |")
+            continue
+        report = json.loads(path.read_text())
+        mean = {name: figure["mean"] for name, figure in report["fidelity"].items()}
+        objects = report["objects"]
+        pairs = [
+            ", ".join(f"{objects[name][key]['mean']:.3f}" for name in ("without", "with"))
+            for key in ("object_recall", "colours_right")
+        ]
+        lines.append(
+            f"| {kind} | {report['measure']['name']}, {report['measure']['better']} is better "
+            f"| {mean['without']:.3f} | {mean['with']:.3f} | {mean['ceiling']:.3f} "
+            f"| {report['distance_closed']['mean']:.2f} | {pairs[0]} | {pairs[1]} |"
+        )
+    return lines
+
+
 def main() -> None:
     """Write README.md beside the weights."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
-    parser.add_argument("figures", type=Path)
     arguments = parser.parse_args()
-    figures = json.loads(arguments.figures.read_text())
-    sizes = {
-        part.name: sum(f.stat().st_size for f in part.rglob("*.safetensors")) / 1e6
-        for part in [*sorted((WEIGHTS / "base").iterdir()), *sorted((WEIGHTS / "adapters").iterdir())]
-        if part.is_dir()
-    }
-    sizes["annotator"] = (WEIGHTS / "annotator.safetensors").stat().st_size / 1e6
-    total = sum(f.stat().st_size for f in WEIGHTS.rglob("*") if f.is_file()) / 1e6
+    figures = json.loads((arguments.run / "figures.json").read_text())
+    annotator = figures["annotator_on_true_scenes"]
+    rows = (("true scenes", "true_scenes"), ("ceiling", "ceiling"), ("text alone", "without"))
+    obedience = [
+        f"| {title} | {figures[f'obedience_of_{key}' if key != 'without' else 'obedience_without']['object_recall']} "
+        f"| {figures[f'obedience_of_{key}' if key != 'without' else 'obedience_without']['colours_right']} |"
+        for title, key in rows
+    ]
     lines = [
         "# The embedded model",
         "",
@@ -41,39 +92,19 @@ def main() -> None:
         "`make embedded` (recipes/embedded/build.sh). It knows twelve things, nine colours, five grounds, four",
         "times of day and five drawing styles, and nothing else. Half precision; Apache-2.0, like the world it knows.",
         "",
-        "| run | steps | minutes | machine |",
-        "|---|---|---|---|",
-    ]
-    for name in ("autoencoder", "text", "base", "annotator", "sketch"):
-        if (arguments.run / name / "state.pt").exists():
-            steps, minutes = effort(arguments.run / name)
-            lines.append(f"| {name} | {steps} | {minutes:.0f} | 2 CPU cores, shared between runs |")
-    lines += ["", "| part | MB |", "|---|---|"]
-    lines += [f"| {name} | {size:.1f} |" for name, size in sizes.items() if size]
-    lines += [f"| everything in this folder | {total:.1f} |", ""]
-    lines += [
-        f"Measured by recipes/embedded/evaluate.py on {figures['scenes']} held-out scenes, {figures['steps']} steps,",
-        f"guidance {figures['guidance']}. Objects and colours are judged by the annotator; edge F1 has a tolerance of",
-        "2 pixels; the ceiling is the true picture through the autoencoder.",
+        *trainings(arguments.run),
         "",
-        "| | object recall | colours right | edge F1 |",
-        "|---|---|---|---|",
-    ]
-    rows = (
-        ("true scenes", "obedience_of_true_scenes", "edge_f1_true"),
-        ("ceiling", "obedience_of_ceiling", "edge_f1_ceiling"),
-        ("text alone", "obedience_without", "edge_f1_without"),
-        ("with sketch", "obedience_with", "edge_f1_with"),
-    )
-    for title, key, edge in rows:
-        if key in figures:
-            shares = figures[key]
-            lines.append(f"| {title} | {shares['object_recall']} | {shares['colours_right']} | {figures[edge]} |")
-    annotator = figures["annotator_on_true_scenes"]
-    lines += [
+        *sizes(),
         "",
-        f"The sketch adapter closes {figures.get('share_of_the_distance_closed', 'an unmeasured share')}"
-        " of the distance between text alone and the ceiling.",
+        f"On {figures['scenes']} held-out scenes, {figures['steps']} steps, guidance {figures['guidance']}. Objects",
+        "and colours are judged by the annotator; the ceiling is the true picture through the autoencoder.",
+        "",
+        "| | object recall | colours right |",
+        "|---|---|---|",
+        *obedience,
+        "",
+        *adapters(arguments.run),
+        "",
         f"The annotator on true scenes: seg mIoU {annotator['seg_miou']}, depth RMSE {annotator['depth_rmse']},",
         f"joints within 5 % of the size {annotator['joints_within_5_percent']}. The autoencoder's mean error:",
         f"{figures['autoencoder_mae_0_to_255']} of 255.",

@@ -1,6 +1,7 @@
 """Put finished weights where the package ships them: python recipes/embedded/install.py RUN [--autoencoder DIR].
 
-RUN holds base/, annotator/ and adapters' runs as build.sh makes them; a polished autoencoder may replace the base's.
+RUN holds base/, annotator/ and adapters/KIND/ as build.sh makes them; what is not there yet stays as it is in the
+package. A polished autoencoder may replace the base's.
 """
 
 from __future__ import annotations
@@ -26,15 +27,11 @@ def without_origin(path: Path) -> None:
         path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def main() -> None:
-    """Copy everything, in half precision, and check the total size."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--autoencoder", type=Path, help="a run whose vae replaces the base's (same latents)")
-    arguments = parser.parse_args()
-    pipe = StableDiffusionPipeline.from_pretrained(arguments.run / "base" / "pipeline", dtype=torch.float16)
-    if arguments.autoencoder:
-        vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae", dtype=torch.float16)
+def install_base(folder: Path, autoencoder: Path | None) -> None:
+    """Put a pipeline in place of the package's."""
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float16)
+    if autoencoder:
+        vae = AutoencoderKL.from_pretrained(autoencoder / "vae", dtype=torch.float16)
         if vae.config.scaling_factor != pipe.vae.config.scaling_factor:
             raise SystemExit("the autoencoders have different scaling factors: not the same latents")
         pipe.vae = vae
@@ -42,11 +39,25 @@ def main() -> None:
     pipe.save_pretrained(WEIGHTS / "base")
     for path in (WEIGHTS / "base").rglob("*.json"):
         without_origin(path)
-    shutil.copyfile(arguments.run / "annotator" / "annotator.safetensors", annotator_path())
-    for adapter in sorted(arguments.run.glob("*/adapter")):
+
+
+def main() -> None:
+    """Copy everything, in half precision, and check the total size."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--autoencoder", type=Path, help="a run whose vae replaces the base's (same latents)")
+    arguments = parser.parse_args()
+    if (arguments.run / "base" / "pipeline").is_dir():
+        install_base(arguments.run / "base" / "pipeline", arguments.autoencoder)
+    annotator = arguments.run / "annotator" / "annotator.safetensors"
+    if annotator.is_file():
+        shutil.copyfile(annotator, annotator_path())
+    for adapter in sorted(arguments.run.glob("adapters/*/adapter")):
         target = WEIGHTS / "adapters" / adapter.parent.name
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(adapter, target)
+        target.mkdir(parents=True)
+        for name in ("config.json", "diffusion_pytorch_model.safetensors"):
+            shutil.copyfile(adapter / name, target / name)
     total = sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) / 1e6
     print(f"{total:.1f} MB of weights in {WEIGHTS}")
     if total > LIMIT_MB:

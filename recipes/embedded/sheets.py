@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import HELD_OUT
+from diffusers import StableDiffusionPipeline
 from evaluate import GUIDANCE, STEPS, draw
 from PIL import Image
 
 import armature
-from armature.toyworld import scene
+from armature.embedded.load import embedded_adapter_kinds
+from armature.toyworld import Scene, scene
 
 PROMPTS = (
     "a red house and two green trees on grass",
@@ -38,7 +40,7 @@ def grid(rows: list[list[np.ndarray]], gap: int = 4) -> Image.Image:
 
 
 def main() -> None:
-    """Write toyworld.png, base.png and sketch.png to the folder."""
+    """Write toyworld.png, base.png, sketch.png and controls.png to the folder."""
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
@@ -53,15 +55,35 @@ def main() -> None:
         rows.append([np.asarray(image) for image in images])
     grid(rows).save(arguments.out / "base.png")
     held = [scene(HELD_OUT + 500 + i) for i in range(8)]
-    adapter = armature.load_adapter("embedded:sketch", dtype=torch.float32)
-    lines = [np.repeat(s.sketch[..., None], 3, 2) for s in held]
     rows = [
-        lines,
-        list(draw(pipe, held, adapter, "sketch")),
-        list(draw(pipe, held, None, "sketch")),
+        [three(s.sketch) for s in held],
+        list(controlled(pipe, held, "sketch")),
+        list(draw(pipe, held, GUIDANCE)),
         [s.picture for s in held],
     ]
     grid(rows).save(arguments.out / "sketch.png")
+    # Scenes with people, so that poses have something to say.
+    people = [s for s in (scene(HELD_OUT + 600 + i) for i in range(200)) if s.joints][:8]
+    rows = []
+    for kind in embedded_adapter_kinds():
+        rows += [[three(s.condition(kind)) for s in people], list(controlled(pipe, people, kind))]
+    grid([*rows, [s.picture for s in people]]).save(arguments.out / "controls.png")
+
+
+def three(picture: np.ndarray) -> np.ndarray:
+    """Grey maps as RGB."""
+    return np.repeat(picture[..., None], 3, 2) if picture.ndim == 2 else picture
+
+
+def controlled(pipe: StableDiffusionPipeline, scenes: list[Scene], kind: str) -> np.ndarray:
+    """`draw` under the embedded adapter of a kind, with the scenes' own maps."""
+    pictures = []
+    adapter = armature.load_adapter(f"embedded:{kind}", dtype=torch.float32)
+    for one in scenes:
+        control = armature.Control(adapter, Image.fromarray(one.condition(kind)))
+        with armature.attach(pipe, control):
+            pictures.append(draw(pipe, [one], GUIDANCE)[0])
+    return np.stack(pictures)
 
 
 if __name__ == "__main__":

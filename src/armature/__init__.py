@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from armature.generate import generate
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
+    from armature.training.train import train
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ _HOMES = {
     "embedded_pipeline": "armature.embedded.load",
     "extract": "armature.conditions.extract",
     "load_adapter": "armature.checkpoints.load",
+    "train": "armature.training.train",
 }
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "extract",
     "generate",
     "load_adapter",
+    "train",
 ]
 
 

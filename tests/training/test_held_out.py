@@ -7,7 +7,6 @@ from small_training import ALPHAS, PositionBatches, settings, small_adapter, sma
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.held_out import Probe
-from armature.training.loss import noised
 from armature.training.step import Batch, adapter_loss, freeze
 
 
@@ -71,9 +70,8 @@ def test_sdxl_gets_its_sizes_and_pooled_states():
 
 
 def test_a_base_in_half_precision_is_measured_too():
-    wide, narrow = (
-        probe(small_unet(dtype)).loss(samples(), small_adapter()) for dtype in (torch.float32, torch.bfloat16)
-    )
+    types = (torch.float32, torch.bfloat16)
+    wide, narrow = (probe(small_unet(dtype)).loss(samples(), small_adapter()) for dtype in types)
     assert narrow.mean == pytest.approx(wide.mean, rel=0.05)
 
 
@@ -84,14 +82,12 @@ def test_learning_lowers_it():
     optimizer = torch.optim.AdamW(adapter.parameters(), 1e-2)
     generator = torch.Generator().manual_seed(0)
     with injected(unet) as injection:
-        for step in range(25):
+        for _ in range(15):
             encoded = PositionBatches(settings()).at(range(5))
             t = torch.randint(0, 1000, (5,), generator=generator)
             noise = torch.randn(encoded.mean.shape, generator=generator)
             batch = Batch(encoded.mean, encoded.text.states, encoded.control)
-            assert noised(batch.latents, noise, ALPHAS[t]).shape == noise.shape
             adapter_loss(injection, unet, adapter, batch, t, noise, ALPHAS, "epsilon").backward()
             optimizer.step()
             optimizer.zero_grad()
-            assert step < 25
     assert asked.loss(samples(), adapter).mean < before

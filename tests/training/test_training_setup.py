@@ -75,7 +75,7 @@ def test_bases_that_cannot_be_trained_on(small_recipe, tmp_path):
     pipeline = sd_pipeline()
     pipeline.scheduler.register_to_config(prediction_type="sample")
     pipeline.save_pretrained(tmp_path / "sample")
-    with pytest.raises(RecipeError, match="base.model 'sample' predicts 'sample'; .* epsilon or v_prediction"):
+    with pytest.raises(RecipeError, match=r"base.model 'sample' predicts 'sample'; .* epsilon or v_prediction"):
         setup_of(small_recipe, f"base={tmp_path / 'sample'}")
 
 

@@ -10,9 +10,12 @@ from typer.core import TyperGroup
 from armature import __version__
 from armature.cli.convert import convert
 from armature.cli.doctor import doctor
+from armature.cli.evaluate import evaluate
 from armature.cli.extract import extract
 from armature.cli.generate import generate
 from armature.cli.inspect import inspect
+from armature.cli.prepare import prepare
+from armature.cli.train import train
 from armature.errors import ArmatureError
 
 # As for wrong options, which the option parser refuses itself.
@@ -20,15 +23,17 @@ BAD_INPUT = 2
 
 
 class Verbs(TyperGroup):
-    """Commands whose errors are one line on stderr, without a traceback."""
+    """Commands whose errors are one line on stderr, without a traceback; a recipe's mistakes are one line each."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; exit code 2 for what the library refuses."""
         try:
             return super().invoke(ctx)
         except ArmatureError as error:
-            typer.echo(f"armature: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(BAD_INPUT) from error
+            for line in getattr(error, "lines", (str(error),)):
+                typer.echo(f"armature: {' '.join(line.split())}", err=True)
+            # A training that was stopped by a signal says so as shells do.
+            raise typer.Exit(getattr(error, "status", BAD_INPUT)) from error
         except Exception as error:
             # By name: torch's own class is known only once torch is imported, which most verbs do without.
             if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
@@ -47,7 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (generate, extract, inspect, convert, doctor):
+for verb in (generate, extract, inspect, convert, prepare, train, evaluate, doctor):
     app.command()(verb)
 
 

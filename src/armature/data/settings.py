@@ -49,15 +49,15 @@ class DataSettings(_Strict):
     image_column: str = "image"
     caption_column: str = "text"
     split: str = "train"
-    count: int | None = Field(None, ge=1)
-    resolution: int = Field(512, ge=64, le=4096)
-    bucket_step: int | None = Field(None, ge=0, le=512)
+    count: int | None = Field(default=None, ge=1)
+    resolution: int = Field(default=512, ge=64, le=4096)
+    bucket_step: int | None = Field(default=None, ge=0, le=512)
     crop: Literal["centre", "random"] = "random"
     flip: Flip = "never"
-    hand_drawn: float = Field(0.0, ge=0, le=1)
-    held_out: int = Field(16, ge=0)
+    hand_drawn: float = Field(default=0.0, ge=0, le=1)
+    held_out: int = Field(default=16, ge=0)
     strict: bool = False
-    bad_share: float = Field(0.05, ge=0, le=1)
+    bad_share: float = Field(default=0.05, ge=0, le=1)
 
     @field_validator("bucket_step")
     @classmethod
@@ -78,5 +78,5 @@ class CacheSettings(_Strict):
 
     enabled: bool = True
     folder: str = "cache"
-    variants: int = Field(1, ge=1, le=64)
-    shard: int = Field(256, ge=1)
+    variants: int = Field(default=1, ge=1, le=64)
+    shard: int = Field(default=256, ge=1)

@@ -116,7 +116,7 @@ class Annotator(nn.Module):
                 "both sides must be multiples of 16: resize or pad them first."
             )
         parameter = next(self.parameters())
-        x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).to(parameter) / 255
+        x = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).to(parameter) / 255
         raw = self(x)
         classes = raw.classes.argmax(1).byte().cpu().numpy()
         colours = raw.colours.argmax(1).byte().cpu().numpy()

@@ -108,7 +108,7 @@ def _inputs(setup: Setup, unet: Any) -> tuple[dict[str, Any], torch.Tensor]:
     side = max(1, setup.recipe.data.resolution // setup.stride) * setup.stride
     cells = side // setup.base.stride
     tokens = setup.base.pipeline.tokenizer.model_max_length
-    inputs = {
+    inputs: dict[str, Any] = {
         "sample": torch.empty(count, config.in_channels, cells, cells, dtype=unet.dtype),
         "timestep": torch.zeros(count, dtype=torch.long),
         "encoder_hidden_states": torch.empty(count, tokens, config.cross_attention_dim, dtype=unet.dtype),

@@ -55,8 +55,8 @@ class AdapterSettings(_Strict):
     kind: str
     network: Network | Literal["auto"] = "auto"
     channels: Literal[1, 3] | None = None
-    blocks: int | None = Field(None, ge=1, le=8)
-    divisor: int = Field(4, ge=1, le=32)
+    blocks: int | None = Field(default=None, ge=1, le=8)
+    divisor: int = Field(default=4, ge=1, le=32)
     start: str | None = None
 
     @field_validator("kind")
@@ -94,27 +94,27 @@ class TrainSettings(_Strict):
     """
 
     length: Duration = Duration(10_000, "steps")
-    batch: int = Field(8, ge=1)
-    accumulate: int = Field(1, ge=1)
-    learning_rate: float = Field(1e-5, gt=0, le=1)
+    batch: int = Field(default=8, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0, le=1)
     schedule: Literal["constant", "cosine", "linear"] = "constant"
-    warmup: int = Field(0, ge=0)
+    warmup: int = Field(default=0, ge=0)
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
     betas: tuple[Decay, Decay] = (0.9, 0.999)
-    weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, ge=0)
-    ema: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip: float = Field(default=1.0, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     precision: Precision = "auto"
     timesteps: Literal["cubic", "uniform", "logit-normal"] = "cubic"
     timestep_range: tuple[int, int] = (0, 1000)
-    min_snr: float = Field(0.0, ge=0)
-    noise_offset: float = Field(0.0, ge=0, le=1)
+    min_snr: float = Field(default=0.0, ge=0)
+    noise_offset: float = Field(default=0.0, ge=0, le=1)
     caption_dropout: Share = 0.1
     condition_dropout: Share = 0.0
     checkpoint_gradients: bool = False
     compile: bool = False
-    seed: int = Field(0, ge=0, lt=2**63)
-    workers: int = Field(2, ge=0, le=64)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    workers: int = Field(default=2, ge=0, le=64)
 
     @field_validator("timestep_range")
     @classmethod
@@ -140,11 +140,11 @@ class WatchSettings(_Strict):
     save: Duration = Duration(1000, "steps")
     preview: NeverOr = Duration(1000, "steps")
     measure: NeverOr = Duration(1000, "steps")
-    keep: int = Field(3, ge=1)
-    previews: int = Field(4, ge=1, le=64)
-    fidelity: int = Field(8, ge=0)
-    steps: int = Field(20, ge=1, le=1000)
-    guidance: float | None = Field(None, ge=0)
+    keep: int = Field(default=3, ge=1)
+    previews: int = Field(default=4, ge=1, le=64)
+    fidelity: int = Field(default=8, ge=0)
+    steps: int = Field(default=20, ge=1, le=1000)
+    guidance: float | None = Field(default=None, ge=0)
     tensorboard: bool = True
     wandb: bool = False
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from armature.errors import RecipeError
 
 
-class RecipeMistakes(RecipeError):
+class RecipeMistakesError(RecipeError):
     """Every mistake that was found in a recipe, told together.
 
     where: the recipe, as the user named it. mistakes: one sentence each, which starts with the dotted key.

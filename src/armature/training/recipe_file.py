@@ -12,17 +12,15 @@ from pydantic import ValidationError
 
 from armature.errors import RecipeError
 from armature.training.recipe import Recipe
-from armature.training.recipe_errors import RecipeMistakes
+from armature.training.recipe_errors import RecipeMistakesError
 from armature.training.recipe_keys import nearest_key, recipe_keys, tables
 from armature.training.recipe_overrides import apply_overrides
 from armature.training.recipe_toml import recipe_text, toml_value
 
-__all__ = ["decisive", "load_recipe", "recipe_text"]
+__all__ = ["load_recipe", "recipe_text"]
 
 # Stand-ins for required keys that are missing or wrong, so that the other rules are still looked at.
 _STAND_INS = {"run": "run", "base.model": "embedded", "adapter.kind": "sketch", "data.source": "toyworld"}
-# These change where a training writes, when it ends and what it shows, not what it computes at a step.
-_NOT_DECISIVE = ("run", "watch", "train.length", "train.workers", "cache.folder")
 
 
 def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequence[str] = ()) -> Recipe:
@@ -30,7 +28,7 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequ
 
     source: path of a TOML file, its content as a mapping, or a recipe. overrides: see `apply_overrides`.
     Relative paths in it are relative to the current directory, wherever the file lies.
-    Raises RecipeError for a file that cannot be read, and RecipeMistakes, which tells every mistake, for its content.
+    Raises RecipeError for a file that cannot be read; RecipeMistakesError, which tells all mistakes, for its content.
     """
     values, where = _read(source)
     mistakes = apply_overrides(values, overrides)
@@ -38,20 +36,8 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequ
     recipe, more = _validate(values)
     mistakes += more
     if recipe is None or mistakes:
-        raise RecipeMistakes(where, mistakes)
+        raise RecipeMistakesError(where, mistakes)
     return recipe
-
-
-def decisive(recipe: Recipe) -> dict[str, Any]:
-    """What decides the numbers of a training, JSON-ready: the recipe without what may change between two sittings.
-
-    Left out are run, train.length, train.workers, cache.folder and the whole of watch. Two recipes with equal
-    decisive parts take the same steps (a falling schedule follows the length, so a longer one falls more slowly).
-    """
-    values = recipe.model_dump(mode="json")
-    for name in _NOT_DECISIVE:
-        _pop(values, name)
-    return values
 
 
 def _read(source: str | Path | Mapping[str, Any] | Recipe) -> tuple[dict[str, Any], str]:
@@ -121,10 +107,11 @@ def _attempt(values: dict[str, Any]) -> tuple[Recipe | None, dict[str, str], lis
         single: dict[str, str] = {}
         together: list[str] = []
         for one in error.errors():
+            context = one.get("ctx", {})
             if not one["loc"]:
-                together += str(one["ctx"]["error"]).split("\n")
+                together += str(context.get("error", one["msg"])).split("\n")
                 continue
-            name, text = _sentence(one["loc"], one["type"], one.get("ctx", {}), values)
+            name, text = _sentence(one["loc"], one["type"], context, values)
             single.setdefault(name, text)
         return None, single, together
 

@@ -29,9 +29,7 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> list[st
             mistakes.append(f"{override!r} is no override; write key=value, as in train.batch=4")
             continue
         dotted, mistake = _find(name.strip())
-        if dotted is None:
-            mistakes.append(mistake)
-        elif mistake := _set(values, dotted, text.strip()):
+        if dotted is None or (mistake := _set(values, dotted, text.strip())):
             mistakes.append(mistake)
     return mistakes
 

@@ -1,0 +1,34 @@
+"""Scenes of toyworld as `Frames`, all of them held out, without the data room."""
+
+from armature.data.bad import BadSampleError, Problem
+from armature.data.sample import Framed
+from armature.toyworld import scene
+
+FIRST = 10_000_000
+
+
+class SceneFrames:
+    """count scenes with their maps of a kind; those at the places in `broken` cannot be read."""
+
+    name = "scenes"
+
+    def __init__(self, kind, count, broken=(), held_out=True):
+        self.kind, self.broken = kind, broken
+        numbers = range(count)
+        self.held_out, self.training = (numbers, ()) if held_out else ((), numbers)
+
+    def fingerprint(self):
+        return self.kind
+
+    def key(self, index):
+        return f"scene {FIRST + index}"
+
+    def bucket(self, index):
+        return (128, 128)
+
+    def frame(self, index, variant=0):
+        if index in self.broken:
+            raise BadSampleError(self.key(index), Problem("picture", "it is torn"))
+        drawn = scene(FIRST + index)
+        size = (128, 128)
+        return Framed(self.key(index), drawn.caption, drawn.picture, drawn.condition(self.kind), size, (0, 0), size)

@@ -1,0 +1,34 @@
+"""The whole program in two processes of a launcher, against one process with twice the batch."""
+
+import os
+import subprocess
+import sys
+
+import torch
+
+import armature
+from armature.training.recipe_file import load_recipe, recipe_text
+
+
+def test_two_processes_equal_one_with_twice_the_batch(small_recipe, tmp_path):
+    recipe = load_recipe(small_recipe, ["length=2 steps", f"run={tmp_path / 'two'}", "cache.shard=3"])
+    (tmp_path / "recipe.toml").write_text(recipe_text(recipe))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "armature"]
+    done = subprocess.run(
+        [sys.executable, *launcher, "train", str(tmp_path / "recipe.toml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    # One process speaks for both.
+    assert done.stdout == f"{tmp_path / 'two' / 'adapter'}\n"
+    # The cache that the two filled together is found by the one.
+    one = armature.train(recipe, [f"run={tmp_path / 'one'}", "train.batch=4"], progress=False)
+    first, second = (armature.load_adapter(tmp_path / name / "adapter").state_dict() for name in ("one", "two"))
+    assert one == tmp_path / "one" / "adapter"
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    for name in first:
+        # The files are in half precision, with steps of about 1e-4 at the size of these weights.
+        torch.testing.assert_close(first[name].float(), second[name].float(), rtol=1e-3, atol=1e-4)
