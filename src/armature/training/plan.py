@@ -188,10 +188,8 @@ def _cache(setup: Setup, dataset: Dataset) -> tuple[CacheState, Path | None]:
 def _adapter_in_words(setup: Setup) -> str:
     spec, contract = setup.adapter.spec, setup.contract
     millions = sum(parameter.numel() for parameter in setup.adapter.parameters()) / 1e6
-    return (
-        f"{setup.recipe.adapter.kind}, {spec.network}, {millions:.3g} M weights, {contract.channels} channels "
-        f"({contract.description})"
-    )
+    channels = "1 channel" if contract.channels == 1 else f"{contract.channels} channels"
+    return f"{setup.recipe.adapter.kind}, {spec.network}, {millions:.3g} M weights, {channels} ({contract.description})"
 
 
 def _run_notes(recipe: Recipe) -> list[str]:
