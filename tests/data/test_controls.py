@@ -116,8 +116,9 @@ def test_controls_stay_red_first_for_adapters_that_take_blue_first():
     contract = contract_for("openpose", family="sdxl")
     assert contract.order == "BGR"
     data = opened("toyworld", kind="openpose", count=20, resolution=128, family="sdxl", stride=16, contract=contract)
-    number = next(n for n in range(20) if scene(n).joints)
-    assert np.array_equal(data.frame(number).control, scene(number).openpose)
+    first = next(seed for seed in range(100) if scene(seed).joints)
+    assert data.key(0) == f"scene {first}"
+    assert np.array_equal(data.frame(0).control, scene(first).openpose)
 
 
 def test_a_folder_of_dark_lines_is_turned_round_and_reported(tmp_path):

@@ -152,7 +152,7 @@ class Learner:
             self._unet = plain
             raise RecipeError(
                 f"The compiled U-Net gives gradients that are {off:.1%} off those of the U-Net itself, under torch "
-                f"{torch.__version__} on {self._device.type}; set train.compile = false, or use another version of torch."
+                f"{torch.__version__} on {self._device.type}; set train.compile = false, or use another torch."
             )
 
     def _gradients(self, drawn: Drawn) -> Tensor:
