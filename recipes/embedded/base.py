@@ -182,7 +182,7 @@ def main() -> None:
         pipe.set_progress_bar_config(disable=True)
         texts = [scene(HELD_OUT + i).caption for i in range(16)]
         generator = torch.Generator().manual_seed(1)
-        images = pipe(texts, num_inference_steps=16, guidance_scale=5.0, generator=generator).images
+        images = pipe(texts, num_inference_steps=16, guidance_scale=3.5, generator=generator).images
         rows = [np.concatenate([np.array(p) for p in images[r : r + 8]], 1) for r in (0, 8)]
         Image.fromarray(np.concatenate(rows)).save(arguments.run / "preview.png")
         (arguments.run / "preview.json").write_text(json.dumps(texts, indent=1))

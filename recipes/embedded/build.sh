@@ -1,15 +1,21 @@
 #!/bin/sh
 # Rebuild the embedded model from nothing: sh recipes/embedded/build.sh FOLDER. Each step takes itself up where it stopped.
-# Minutes are those of two CPU cores. To try the road: FACTOR=0.01 COUNT=512 STEPS="length=20 steps" SCENES=16.
+# Minutes are those of two CPU cores. TRY=1 walks the whole road in some minutes, in a copy of the repository: it replaces
+# the shipped weights by ones that have learnt next to nothing.
 set -eu
 run=$1
 here=$(dirname "$0")
 python=${PYTHON:-python3}
-count=${COUNT:-48000}
+count=48000 share=1 scenes=200
+set --
+if test -n "${TRY:-}"; then
+    count=256 share=0.004 scenes=4
+    set -- "length=10 steps" data.count=32 data.held_out=4 watch.fidelity=2 watch.previews=2
+fi
 # One process a core averages its gradients with the others: faster than one process with several threads.
 export OMP_NUM_THREADS=1
 each() { "$python" -m torch.distributed.run --nproc-per-node "${CORES:-2}" "$@"; }
-minutes() { echo "$1 ${FACTOR:-1}" | awk '{print $1 * $2}'; }
+minutes() { echo "$1 $share" | awk '{print $1 * $2}'; }
 test -f "$run/scenes/captions.json" || "$python" "$here/scenes.py" "$run/scenes" --count "$count"
 test -d "$run/autoencoder/vae" || "$python" "$here/autoencoder.py" "$run/scenes" "$run/autoencoder" --count "$count" --minutes "$(minutes 70)"
 test -d "$run/text/text_encoder" || "$python" "$here/text.py" "$run/scenes" "$run/text" --count "$count" --minutes "$(minutes 5)"
@@ -21,10 +27,10 @@ for kind in sketch canny depth seg openpose color; do
     folder="$run/adapters/$kind"
     if ! test -f "$folder/adapter/config.json"; then
         resume=; if test -d "$folder/checkpoints"; then resume=--resume; fi
-        "$python" -m armature train "$here/$kind.toml" "run=$folder" "cache.folder=$run/cache" ${STEPS:+"$STEPS"} $resume
+        "$python" -m armature train "$here/$kind.toml" "run=$folder" "cache.folder=$run/cache" "$@" $resume
         "$python" "$here/install.py" "$run"
     fi
-    "$python" -m armature evaluate "embedded:$kind" --data toyworld --count "${SCENES:-200}" --batch 8 --out "$run/reports/$kind"
+    "$python" -m armature evaluate "embedded:$kind" --data toyworld --count "$scenes" --batch 8 --out "$run/reports/$kind"
 done
-"$python" "$here/evaluate.py" "$run/figures.json" --count "${SCENES:-200}"
+"$python" "$here/evaluate.py" "$run/figures.json" --count "$scenes"
 "$python" "$here/card.py" "$run"
