@@ -59,7 +59,7 @@ def adapters(run: Path) -> list[str]:
             continue
         report = json.loads(path.read_text())
         mean = {name: figure["mean"] for name, figure in report["fidelity"].items()}
-        objects = report["objects"]
+        objects, closed = report["objects"], report["distance_closed"]
         pairs = [
             ", ".join(f"{objects[name][key]['mean']:.3f}" for name in ("without", "with"))
             for key in ("object_recall", "colours_right")
@@ -67,7 +67,7 @@ def adapters(run: Path) -> list[str]:
         lines.append(
             f"| {kind} | {report['measure']['name']}, {report['measure']['better']} is better "
             f"| {mean['without']:.3f} | {mean['with']:.3f} | {mean['ceiling']:.3f} "
-            f"| {report['distance_closed']['mean']:.2f} | {pairs[0]} | {pairs[1]} |"
+            f"| {'no distance' if closed is None else format(closed['mean'], '.2f')} | {pairs[0]} | {pairs[1]} |"
         )
     return lines
 

@@ -146,7 +146,7 @@ def test_every_adapter_brings_pictures_nearer_to_their_control(kind):
     )
     assert report.closed is not None
     # The model card has the figures of many more scenes and steps.
-    assert report.closed.mean > 0.3
+    assert report.closed.mean > 0.2
 
 
 @pytest.mark.parametrize("kind", embedded_adapter_kinds())
