@@ -299,7 +299,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(encoder, settings, monkey
         sync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("armature.data.files.os.fsync", full)
+        patch.setattr("armature.atomic.os.fsync", full)
         with pytest.raises(DatasetError, match=rf"{victim} cannot be written \(.*No space left on device\).*goes on"):
             prepare(FakeFrames(), encoder, settings)
     left = files(settings.folder)

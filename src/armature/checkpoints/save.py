@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +13,7 @@ from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.spec import AdapterSpec
+from armature.atomic import replacing
 from armature.checkpoints.config import diffusers_config, diffusers_obstacle, own_config
 from armature.checkpoints.keymap import to_diffusers
 from armature.checkpoints.metadata import write_header
@@ -82,18 +81,9 @@ def _write_weights(path: Path, tensors: Mapping[str, torch.Tensor], header: dict
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside the target to write to, renamed at the end: a reader, or a crash, sees the old file or the new."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    """`replacing`, with an error of ours."""
     try:
-        temporary.touch(exist_ok=False)
-        # safetensors makes its files private; weights are to be as open as any file that the user makes.
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            yield temporary
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({error}); nothing was changed there.") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from safetensors import SafetensorError
 
+from armature import atomic
 from armature.errors import DatasetError
 
 # A file that is being written is younger than this; an older one was left behind by a process that was killed.
@@ -20,28 +19,18 @@ _ABANDONED_SECONDS = 3600
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to, synced and renamed at the end: a reader, or a crash, sees the old
-    file or the whole new one. Raises DatasetError, which names the file, when the disk is full or refuses.
+    """`atomic.replacing` for a cache: makes the folder, and raises DatasetError, which names the file, when the disk
+    is full or refuses.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        # safetensors makes its files private; a cache is to be as open as any file that the user makes.
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with atomic.replacing(path) as temporary:
+            yield temporary
     except (OSError, SafetensorError) as error:
         raise DatasetError(
             f"{path} cannot be written ({error}). Nothing half-written counts as done: make room or choose another "
             "cache.folder, and start again; it goes on with what is missing."
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

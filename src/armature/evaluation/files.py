@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 from PIL import Image
 
+from armature.atomic import replacing
 from armature.errors import ArmatureError
 
 
@@ -18,18 +17,12 @@ def write_whole(path: str | Path, content: bytes | str) -> Path:
     Raises ArmatureError when the disk refuses; an earlier file is then as it was.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise ArmatureError(f"{path} cannot be written ({error}); make room, or choose another folder.") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

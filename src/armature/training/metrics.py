@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
+from armature.atomic import replacing
 from armature.errors import RecipeError
 
 NAME = "metrics.jsonl"
@@ -124,14 +123,8 @@ def _whole(path: Path) -> bool:
 
 
 def _rewrite(path: Path, lines: list[dict[str, Any]]) -> None:
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with replacing(path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"{path} cannot be written ({error}); make room, then go on with --resume.") from error
-    finally:
-        part.unlink(missing_ok=True)
