@@ -4,22 +4,28 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 import armature
 from armature.training.recipe_file import load_recipe, recipe_text
 
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+# Without the variable, accelerate starts several CPU processes through MPI only.
+ACCELERATE = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", "2"]
+ACCELERATE += ["--num_machines", "1", "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
 
-def test_two_processes_equal_one_with_twice_the_batch(small_recipe, tmp_path):
+
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_two_processes_equal_one_with_twice_the_batch(launcher, small_recipe, tmp_path):
     recipe = load_recipe(small_recipe, ["length=2 steps", f"run={tmp_path / 'two'}", "cache.shard=3"])
     (tmp_path / "recipe.toml").write_text(recipe_text(recipe))
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "armature"]
     done = subprocess.run(
-        [sys.executable, *launcher, "train", str(tmp_path / "recipe.toml")],
+        [sys.executable, *launcher, "-m", "armature", "train", str(tmp_path / "recipe.toml")],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
     )
     assert done.returncode == 0, done.stderr
     # One process speaks for both.
