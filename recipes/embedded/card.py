@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
+from install import EFFORT
 
 import armature
 from armature.embedded.load import WEIGHTS, embedded_adapter_kinds
@@ -18,18 +18,11 @@ from armature.embedded.load import WEIGHTS, embedded_adapter_kinds
 MACHINE = "2 CPU cores, shared between runs"
 
 
-def effort(folder: Path) -> tuple[int, float]:
-    """(steps, minutes) of a run."""
-    state = torch.load(folder / "state.pt", weights_only=True, mmap=True)
-    return int(state["step"]), float(state["minutes"])
-
-
-def trainings(run: Path) -> list[str]:
+def trainings() -> list[str]:
     """The table of what was trained for how long; the adapters carry theirs with them."""
     lines = ["| trained | steps | minutes | machine |", "|---|---|---|---|"]
-    for name in ("autoencoder", "text", "base", "annotator"):
-        steps, minutes = effort(run / name)
-        lines.append(f"| {name} | {steps} | {minutes:.0f} | {MACHINE} |")
+    for name, cost in json.loads(EFFORT.read_text()).items():
+        lines.append(f"| {name} | {cost['steps']} | {cost['minutes']:.0f} | {MACHINE} |")
     for kind in embedded_adapter_kinds():
         training: Any = armature.load_adapter(f"embedded:{kind}").card.metadata["training"]
         lines.append(f"| {kind} | {training['steps']} | {training['minutes']:.0f} | {MACHINE} |")
@@ -92,7 +85,7 @@ def main() -> None:
         "`make embedded` (recipes/embedded/build.sh). It knows twelve things, nine colours, five grounds, four",
         "times of day and five drawing styles, and nothing else. Half precision; Apache-2.0, like the world it knows.",
         "",
-        *trainings(arguments.run),
+        *trainings(),
         "",
         *sizes(),
         "",

@@ -18,6 +18,8 @@ from armature.embedded.annotator import annotator_path
 from armature.embedded.load import WEIGHTS
 
 LIMIT_MB = 60
+# What the parts cost to train, beside their weights: runs are not kept for ever.
+EFFORT = WEIGHTS / "trained.json"
 
 
 def without_origin(path: Path) -> None:
@@ -41,6 +43,17 @@ def install_base(folder: Path, autoencoder: Path | None) -> None:
         without_origin(path)
 
 
+def note_effort(run: Path) -> None:
+    """Write down steps and minutes of the parts that this run holds; the adapters carry theirs with them."""
+    known = json.loads(EFFORT.read_text()) if EFFORT.is_file() else {}
+    for name in ("autoencoder", "text", "base", "annotator"):
+        path = run / name / "state.pt"
+        if path.is_file():
+            state = torch.load(path, weights_only=True, mmap=True)
+            known[name] = {"steps": int(state["step"]), "minutes": round(float(state["minutes"]), 1)}
+    EFFORT.write_text(json.dumps(known, indent=2) + "\n")
+
+
 def main() -> None:
     """Copy everything, in half precision, and check the total size."""
     parser = argparse.ArgumentParser()
@@ -58,6 +71,7 @@ def main() -> None:
         target.mkdir(parents=True)
         for name in ("config.json", "diffusion_pytorch_model.safetensors"):
             shutil.copyfile(adapter / name, target / name)
+    note_effort(arguments.run)
     total = sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) / 1e6
     print(f"{total:.1f} MB of weights in {WEIGHTS}")
     if total > LIMIT_MB:
