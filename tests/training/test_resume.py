@@ -77,6 +77,17 @@ def test_micro_batches_resume_too(tmp_path):
     assert differences(newest(tmp_path / "cut"), newest(tmp_path / "whole")) == []
 
 
+def test_eight_bit_adamw_resumes_bit_identical(tmp_path):
+    eight = {"optimizer": "adamw8bit"}
+    go_on(tmp_path / "whole", train=eight)
+    with pytest.raises(Killed):
+        go_on(tmp_path / "cut", train=eight, progress=killed_at(5))
+    go_on(tmp_path / "cut", train=eight)
+    last = newest(tmp_path / "cut")
+    assert any(tensor.dtype == torch.uint8 for tensor in last.optimizer.tensors.values())
+    assert differences(last, newest(tmp_path / "whole")) == []
+
+
 def test_a_finished_training_is_not_trained_any_further(tmp_path, whole):
     go_on(tmp_path)
     batches = PositionBatches(settings(), before=lambda position: pytest.fail("a sample was asked for"))

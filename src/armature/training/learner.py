@@ -68,8 +68,9 @@ class Learner:
         self._arithmetic = own if settings.precision == "auto" else PRECISIONS[settings.precision]
         low = adapter.contract.range[0] if adapter.contract else 0.0
         self._draws = Draws.of(settings, low=low, total=len(alphas))
-        self._wrapped = processes.wrapped(adapter)
+        # First the optimizer: 8-bit AdamW changes the weights' layout, which the wrapper's buffers follow.
         self._optimizer = build_optimizer(adapter, settings)
+        self._wrapped = processes.wrapped(adapter)
         # Small gradients vanish on their way through float16 unless the loss is scaled up.
         half = torch.float16 in (own, self._arithmetic)
         self._scaler = torch.amp.GradScaler(processes.device.type) if half else None

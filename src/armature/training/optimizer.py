@@ -28,7 +28,7 @@ def build_optimizer(adapter: nn.Module, settings: TrainSettings) -> torch.optim.
     """The optimizer that a recipe asks for, over all parameters of the adapter.
 
     Biases and other one-dimensional parameters do not decay. AdamW runs fused where the device can.
-    Raises RecipeError when 8-bit AdamW is wanted and bitsandbytes or a GPU is missing.
+    Raises RecipeError when 8-bit AdamW is wanted and bitsandbytes is missing or cannot work on this device.
     """
     parameters = list(adapter.parameters())
     groups = [
@@ -77,9 +77,9 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, adapter: nn.Module, s
 
 
 def _laid_out(value: Any, parameter: Tensor) -> Any:
-    """A moment with the strides of its parameter: fused kernels walk over both in step."""
-    if isinstance(value, Tensor) and value.shape == parameter.shape and value.dtype == parameter.dtype:
-        return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    """A moment with the strides of its parameter: kernels walk over both in step, 8-bit ones too."""
+    if isinstance(value, Tensor) and value.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
     return value
 
 
@@ -91,6 +91,24 @@ def _eight_bit(groups: list[dict[str, Any]], settings: TrainSettings, device: st
             "train.optimizer is 'adamw8bit', which needs bitsandbytes; install it (pip install bitsandbytes), "
             "or take 'adamw'."
         ) from error
-    if device == "cpu":
-        raise RecipeError("train.optimizer is 'adamw8bit', which needs a GPU; take 'adamw' on a CPU.")
+    _try_eight_bit(module.AdamW8bit, device)
+    for parameter in (p for group in groups for p in group["params"]):
+        # Its kernels walk over plain memory and bring a parameter into row order, but only after the first moments were
+        # laid out as the parameter lay: they would then name another order than they have, and be saved in it.
+        parameter.data = parameter.data.contiguous()
     return module.AdamW8bit(groups, lr=settings.learning_rate, betas=settings.betas)
+
+
+def _try_eight_bit(kind: Any, device: str) -> None:
+    """One step of a parameter that is let go: releases differ in the devices that they have kernels for."""
+    probe = nn.Parameter(torch.zeros(64, 64, device=device))
+    probe.grad = torch.ones_like(probe)
+    try:
+        kind([probe]).step()
+    # Whatever it is that a release without the kernels raises.
+    except Exception as error:
+        version = getattr(import_module("bitsandbytes"), "__version__", "of unknown version")
+        raise RecipeError(
+            f"train.optimizer is 'adamw8bit', which bitsandbytes {version} cannot do on {device} ({error}); "
+            "take 'adamw', or another release of it."
+        ) from error

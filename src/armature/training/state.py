@@ -125,7 +125,15 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """As a file holds them: on the CPU, in row order, each with data of its own (8-bit AdamW shares its tables)."""
+    seen: set[int] = set()
+    plain = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        plain[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return plain
 
 
 def _digest(path: Path) -> str:
