@@ -58,7 +58,7 @@ def test_preparing_training_and_resuming(run):
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["samples"], told["held_out"], told["bad"]) == (5, 1, {})
-    assert run("prepare").stdout == f"5 samples, 1 of them held out, 0 left out: {told['cache']}\n"
+    assert run("prepare").stdout == f"5 samples, 1 of them held out, 0 left out: {' and '.join(told['cache'])}\n"
     done = run("train", "watch.log=1 step")
     assert (done.exit_code, done.stdout) == (0, "run/adapter\n"), done.stderr
     assert "training step 2/2, loss " in done.stderr

@@ -11,7 +11,7 @@ import transformers
 from armature.conditions.contract import contract_for
 from armature.data.bad import BadSampleError, Problem
 from armature.data.encode import Encoder
-from armature.data.sample import Framed
+from armature.data.sample import Fingerprint, Framed, Picture
 from armature.generation.bases import open_base
 
 # Advice on small models would drown the tests' own output.
@@ -106,21 +106,22 @@ def contract(kind="sketch", channels=1):
 class FakeFrames:
     """Pictures made from their number and variant; two buckets; what is `bad` cannot be framed.
 
-    bad: sample numbers, or (number, variant) pairs. version: of the content, told by the fingerprint.
-    coloured: of the maps, which are grey lines otherwise.
+    bad: sample numbers, or (number, variant) pairs; unmapped: likewise, of those whose control alone is bad.
+    version: of the content, told by the fingerprint. coloured: of the maps, which are grey lines otherwise.
     """
 
     name = "fake data"
 
-    def __init__(self, count=12, held_out=4, bad=(), version=0, coloured=False, tall_every=3):
+    def __init__(self, count=12, held_out=4, bad=(), version=0, coloured=False, tall_every=3, unmapped=()):
         self.count, self.bad, self.version, self.coloured = count, set(bad), version, coloured
-        self.tall_every = tall_every
+        self.tall_every, self.unmapped = tall_every, set(unmapped)
         self.held_out = list(range(0, 3 * held_out, 3))
         self.training = [n for n in range(count + held_out) if n not in self.held_out]
-        self.reads = []
+        self.reads, self.pictures = [], []
 
     def fingerprint(self):
-        return hashlib.sha256(f"{self.count} {self.version} {self.coloured}".encode()).hexdigest()
+        words = f"{self.count} {self.version}", f"{self.count} {self.version} {self.coloured}"
+        return Fingerprint(*(hashlib.sha256(word.encode()).hexdigest() for word in words))
 
     def key(self, index):
         return f"sample-{index:04d}"
@@ -130,16 +131,27 @@ class FakeFrames:
 
     def frame(self, index, variant=0):
         self.reads.append((index, variant))
+        picture, rng = self._picture(index, variant)
+        if index in self.unmapped or (index, variant) in self.unmapped:
+            raise BadSampleError(self.key(index), Problem("condition", "It has no map."))
+        width, height = self.bucket(index)
+        control = np.where(rng.random((height, width)) < 0.2, 255, 0).astype(np.uint8)
+        if self.coloured:
+            control = rng.integers(0, 256, (height, width, 3), np.uint8)
+        return Framed.of(picture, control)
+
+    def picture(self, index, variant=0):
+        self.pictures.append((index, variant))
+        return self._picture(index, variant)[0]
+
+    def _picture(self, index, variant):
         if index in self.bad or (index, variant) in self.bad:
             raise BadSampleError(self.key(index), Problem("picture", "It is torn."))
         width, height = self.bucket(index)
         rng = np.random.default_rng([self.version, index, variant])
         pixels = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        control = np.where(rng.random((height, width)) < 0.2, 255, 0).astype(np.uint8)
-        if self.coloured:
-            control = rng.integers(0, 256, (height, width, 3), np.uint8)
         caption = f"a thing {chr(ord('a') + index % 5)}"
-        return Framed(self.key(index), caption, pixels, control, (2 * height, 2 * width), (variant, 3), (height, width))
+        return Picture(self.key(index), caption, pixels, (2 * height, 2 * width), (variant, 3), (height, width)), rng
 
 
 def number_of(key):

@@ -10,7 +10,7 @@ import torch
 from encoding_parts import FakeFrames, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
 
 from armature.data.bad import Problem
-from armature.data.cache import cache_folder, open_cache
+from armature.data.cache import cache_folders, open_cache
 from armature.data.encode import Encoder
 from armature.data.prepare import prepare
 from armature.data.settings import CacheSettings
@@ -29,7 +29,8 @@ def settings(tmp_path):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+    folder = Path(folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 class Stop(Exception):  # noqa: N818 (stands for a kill, which is no error)
@@ -79,29 +80,78 @@ def test_sdxl_keeps_pooled_states_and_sizes(settings):
 
 
 def test_line_maps_take_a_bit_a_pixel(encoder, settings):
-    prepare(FakeFrames(), encoder, settings)
-    lines = len(files(settings.folder)["shard-00000.safetensors"])
-    grey = settings.model_copy(update={"folder": settings.folder + "2"})
-    prepare(FakeFrames(coloured=True), encoder, grey)
-    saved = len(files(grey.folder)["shard-00000.safetensors"]) - lines
+    lines, coloured = (
+        prepare(FakeFrames(coloured=coloured), encoder, settings).controls.folder for coloured in (False, True)
+    )
+    sizes = [(folder / "shard-00000.safetensors").stat().st_size for folder in (lines, coloured)]
     # The headers differ by a few bytes.
-    assert abs(saved - (4 * 64 * 96 * 3 - 4 * 64 * 96 // 8)) < 64
+    assert abs(sizes[1] - sizes[0] - (4 * 64 * 96 * 3 - 4 * 64 * 96 // 8)) < 64
 
 
-def test_the_key_is_that_of_the_content(encoder, settings):
-    folder = cache_folder(FakeFrames(), encoder, settings)
-    assert folder.parent == Path(settings.folder)
+def test_the_keys_are_those_of_the_content(encoder, settings):
+    folders = cache_folders(FakeFrames(), encoder, settings)
+    assert {folders.pictures.parent, folders.controls.parent} == {Path(settings.folder)}
     others = [
-        cache_folder(FakeFrames(version=1), encoder, settings),
-        cache_folder(FakeFrames(held_out=3), encoder, settings),
-        cache_folder(FakeFrames(), encoder, settings.model_copy(update={"variants": 2})),
-        cache_folder(FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1)))), settings),
-        cache_folder(FakeFrames(), Encoder(open_base(sd_pipeline().to(dtype=torch.bfloat16))), settings),
+        cache_folders(FakeFrames(version=1), encoder, settings),
+        cache_folders(FakeFrames(held_out=3), encoder, settings),
+        cache_folders(FakeFrames(), encoder, settings.model_copy(update={"variants": 2})),
     ]
-    assert len({folder, *others}) == 6
-    assert cache_folder(FakeFrames(), sd_encoder(), settings) == folder
-    elsewhere = settings.model_copy(update={"folder": "elsewhere", "shard": 7})
-    assert cache_folder(FakeFrames(), encoder, elsewhere).name == folder.name
+    encoders = [
+        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1)))), settings),
+        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline().to(dtype=torch.bfloat16))), settings),
+    ]
+    maps = cache_folders(FakeFrames(coloured=True), encoder, settings)
+    assert len({found.pictures for found in (folders, *others, *encoders)}) == 6
+    assert len({found.controls for found in (folders, *others, maps)}) == 5
+    # What does not decide a store's content leaves its name alone.
+    assert {found.controls for found in encoders} == {folders.controls}
+    assert maps.pictures == folders.pictures
+    assert cache_folders(FakeFrames(), sd_encoder(), settings) == folders
+    elsewhere = cache_folders(FakeFrames(), encoder, settings.model_copy(update={"folder": "elsewhere", "shard": 7}))
+    assert (elsewhere.pictures.name, elsewhere.controls.name) == (folders.pictures.name, folders.controls.name)
+
+
+def test_adapters_of_other_kinds_share_the_pictures(encoder, settings):
+    prepare(FakeFrames(), encoder, settings)
+    before, frames = files(settings.folder), FakeFrames(coloured=True)
+    other = prepare(frames, Fragile(encoder, 0), settings)
+    assert before.items() <= files(settings.folder).items()
+    for number in frames.training:
+        stored = other.read(other.entries(np.array([number]), np.array([0])), np.array([0]))
+        framed = frames.frame(number)
+        assert stored.keys == [framed.key]
+        assert torch.equal(stored.control[0], torch.from_numpy(framed.control).permute(2, 0, 1))
+
+
+def test_other_bases_share_the_maps_which_are_not_made_again(encoder, settings):
+    prepare(FakeFrames(), encoder, settings)
+    frames, other = FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1))))
+    cache = prepare(frames, other, settings.model_copy(update={"shard": 3}))
+    assert (frames.reads, len(frames.pictures)) == ([], 16)
+    stored = cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
+    framed = frames.frame(14)
+    assert torch.equal(stored.control[0, 0], torch.from_numpy(framed.control))
+    assert (stored.moments - torch.cat(other.pictures(framed.pixels[None]), 1)).abs().max() < 4e-3
+
+
+def test_a_bad_map_leaves_the_picture_to_adapters_of_other_kinds(encoder, settings):
+    reports = []
+    frames = FakeFrames(unmapped={4, (7, 1)}, bad={10})
+    variants = settings.model_copy(update={"variants": 2})
+    cache = prepare(frames, encoder, variants, report=lambda *pair: reports.append(pair))
+    assert dict(reports) == {
+        "sample-0004": Problem("condition", "It has no map."),
+        "sample-0007": Problem("condition", "It has no map."),
+        "sample-0010": Problem("picture", "It is torn."),
+    }
+    assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (7, 1), (10, 0), (10, 1)}
+    assert sorted(np.concatenate(list(cache.training().values()))) == [n for n in frames.training if n not in (4, 10)]
+    # Of sample 7 the first variant stands for the second.
+    numbers = np.array([7, 7])
+    first, second = cache.read(cache.entries(numbers, np.array([0, 1])), numbers).moments
+    assert torch.equal(first, second)
+    other = prepare(FakeFrames(coloured=True, bad={10}), Fragile(encoder, 0), variants)
+    assert sorted(np.concatenate(list(other.training().values()))) == [n for n in frames.training if n != 10]
 
 
 def test_a_finished_cache_is_found_and_nothing_is_encoded_again(encoder, settings):
@@ -167,7 +217,7 @@ def test_a_bad_sample_is_left_out_reported_and_nobody_else_is_changed(encoder, s
     cache = prepare(frames, encoder, other, report=lambda *pair: reports.append(pair))
     torn = Problem("picture", "It is torn.")
     assert sorted(reports) == [(frames.key(3), torn), (frames.key(4), torn), (frames.key(7), torn)]
-    assert {(f.number, f.variant) for f in cache.manifest.failed} == {(4, 0), (4, 1), (3, 0), (7, 1)}
+    assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (3, 0), (7, 1)}
     numbers = np.concatenate(list(cache.training().values()))
     assert sorted(numbers) == [n for n in frames.training if n != 4]
     for number, variant in itertools.product(numbers, range(2)):
@@ -234,9 +284,10 @@ def test_no_samples_are_told(encoder, settings):
         prepare(FakeFrames(count=0, held_out=0), encoder, settings)
 
 
-def test_a_truncated_shard_is_named_and_made_again(encoder, settings):
+@pytest.mark.parametrize("store", ["pictures", "controls"])
+def test_a_truncated_shard_is_named_and_made_again(encoder, settings, store):
     cache = prepare(FakeFrames(), encoder, settings)
-    before, shard = files(settings.folder), cache.folder / "shard-00001.safetensors"
+    before, shard = files(settings.folder), getattr(cache, store).folder / "shard-00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-10])
     with pytest.raises(DatasetError, match=r"shard-00001.safetensors, a file of a cache, is damaged: it has \d+ bytes"):
         open_cache(FakeFrames(), encoder, settings)
@@ -244,13 +295,13 @@ def test_a_truncated_shard_is_named_and_made_again(encoder, settings):
         cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
     frames = FakeFrames()
     prepare(frames, encoder, settings)
-    assert frames.reads == [(14, 0)]
+    assert (frames.pictures, frames.reads) == (([(14, 0)], []) if store == "pictures" else ([], [(14, 0)]))
     assert files(settings.folder) == before
 
 
 def test_a_flipped_bit_is_found_when_its_row_is_read(encoder, settings):
     cache = prepare(FakeFrames(tall_every=100), encoder, settings)
-    shard = cache.folder / "shard-00000.safetensors"
+    shard = cache.pictures.folder / "shard-00000.safetensors"
     content = bytearray(shard.read_bytes())
     wanted = cache.read(cache.entries(np.array([1]), np.array([0])), np.array([0])).moments.numpy().tobytes()
     content[content.index(wanted) + 100] ^= 1
@@ -268,7 +319,7 @@ def test_a_flipped_bit_is_found_when_its_row_is_read(encoder, settings):
 def test_garbage_of_the_right_size_is_named(encoder, settings):
     cache = prepare(FakeFrames(), encoder, settings)
     for name in ("shard-00000.safetensors", "index.safetensors"):
-        path = cache.folder / name
+        path = cache.pictures.folder / name
         path.write_bytes(b"\xff" * path.stat().st_size)
     with pytest.raises(DatasetError, match=r"index.safetensors, a file of a cache, is damaged"):
         open_cache(FakeFrames(), encoder, settings)
@@ -280,7 +331,7 @@ def test_garbage_of_the_right_size_is_named(encoder, settings):
 def test_a_broken_manifest_is_named_and_made_again(encoder, settings, content):
     cache = prepare(FakeFrames(), encoder, settings)
     before = files(settings.folder)
-    (cache.folder / "manifest.json").write_text(content)
+    (cache.controls.folder / "manifest.json").write_text(content)
     with pytest.raises(DatasetError, match=r"manifest.json is no manifest of a cache .* prepare the cache again"):
         open_cache(FakeFrames(), encoder, settings)
     prepare(FakeFrames(), Fragile(encoder, 0), settings)
@@ -303,7 +354,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(encoder, settings, monkey
         with pytest.raises(DatasetError, match=rf"{victim} cannot be written \(.*No space left on device\).*goes on"):
             prepare(FakeFrames(), encoder, settings)
     left = files(settings.folder)
-    assert victim not in left
+    assert [name for name in left if name.endswith(victim) and "pictures" in name] == []
     assert not [name for name in left if name.endswith(".tmp")]
     assert open_cache(FakeFrames(), encoder, settings) is None
     prepare(FakeFrames(), encoder, settings).verify()

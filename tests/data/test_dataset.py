@@ -216,7 +216,21 @@ def test_the_fingerprint_follows_everything_that_changes_frames(change, tmp_path
     same = opened(root).fingerprint()
     assert opened(root).fingerprint() == same
     assert opened(root, strict=True, bad_share=0.5).fingerprint() == same
-    assert opened(root, **change).fingerprint() != same
+    other = opened(root, **change).fingerprint()
+    assert other.whole != same.whole
+    assert (other.pictures == same.pictures) == (set(change) <= {"extract", "hand_drawn", "kind"})
+
+
+def test_a_picture_is_that_of_its_frame_and_needs_no_map(tmp_path):
+    data = opened(write_folder(tmp_path), conditions="../maps", flip="always", bad_share=0.5)
+    framed, picture = data.frame(2, 3), data.picture(2, 3)
+    assert np.array_equal(picture.pixels, framed.pixels)
+    assert (picture.key, picture.caption, picture.corner) == (framed.key, framed.caption, framed.corner)
+    (tmp_path / "maps/0002.png").write_bytes(b"no picture")
+    assert np.array_equal(data.picture(2, 3).pixels, framed.pixels)
+    assert not data.bad
+    with pytest.raises(BadSampleError, match="Its map"):
+        data.frame(2, 3)
 
 
 def test_frames_do_not_depend_on_global_random_state(tmp_path):

@@ -31,4 +31,4 @@ class SceneFrames:
             raise BadSampleError(self.key(index), Problem("picture", "it is torn"))
         drawn = scene(FIRST + index)
         size = (128, 128)
-        return Framed(self.key(index), drawn.caption, drawn.picture, drawn.condition(self.kind), size, (0, 0), size)
+        return Framed(self.key(index), drawn.caption, drawn.picture, size, (0, 0), size, drawn.condition(self.kind))

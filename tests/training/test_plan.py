@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_dry_run_counts_everything_and_writes_nothing(small_recipe, picture_fo
     # Ten samples make two steps of four; two are left over.
     assert (plan.samples_per_step, plan.steps_per_epoch, plan.steps, plan.images) == (4, 2, 6, 24)
     assert (plan.cache, plan.run) == ("absent", small_recipe["run"])
-    assert plan.cache_folder is not None
+    assert [Path(folder).parent for folder in plan.cache_folders] == [tmp_path / "cache"] * 2
     assert plan.memory_bytes > sum(plan.memory.values())
     assert json.loads(json.dumps(asdict(plan)))["steps"] == 6
     words = dict(plan.in_words())
@@ -38,10 +39,25 @@ def test_the_cache_is_found_and_is_no_larger_than_foretold(small_recipe):
     foretold = plan_training(recipe, device="cpu")
     prepared = prepare_data(recipe, device="cpu", progress=False)
     assert (prepared.samples, prepared.held_out, prepared.bad) == (12, 2, {})
-    assert prepared.cache == foretold.cache_folder
+    assert prepared.cache == foretold.cache_folders
+    there = sum(path.stat().st_size for folder in prepared.cache for path in Path(folder).glob("shard-*.safetensors"))
+    assert there <= foretold.cache_bytes
     plan = plan_training(recipe, device="cpu")
-    assert (plan.cache, plan.cache_folder) == ("whole", prepared.cache)
+    assert (plan.cache, plan.cache_folders) == ("whole", prepared.cache)
     assert plan_training(load_recipe(recipe, ["cache.enabled=false"]), device="cpu").cache == "off"
+
+
+def test_another_kind_finds_the_pictures_and_another_base_the_maps(small_recipe, base_folders):
+    prepare_data(load_recipe(small_recipe), device="cpu", progress=False)
+    other = plan_training(load_recipe(small_recipe, ["kind=color"]), device="cpu")
+    assert other.cache == "pictures"
+    assert "maps are to be made" in dict(other.in_words())["cache"]
+    rounded = plan_training(load_recipe(small_recipe, ["base.precision=bfloat16"]), device="cpu")
+    assert (rounded.cache, rounded.cache_folders[1]) == ("controls", plan_of(small_recipe).cache_folders[1])
+
+
+def plan_of(recipe):
+    return plan_training(load_recipe(recipe), device="cpu")
 
 
 def test_minutes_have_no_number_of_steps(small_recipe):

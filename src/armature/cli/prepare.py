@@ -37,6 +37,6 @@ def prepare(
         typer.echo(json.dumps({name: value for name, value in asdict(prepared).items() if name != "first"}))
         return
     words = f"{prepared.samples} samples, {prepared.held_out} of them held out, {len(prepared.bad)} left out"
-    typer.echo(f"{words}: {prepared.cache}")
+    typer.echo(f"{words}: {' and '.join(prepared.cache)}")
     for key, reason in prepared.bad.items():
         typer.echo(f"  {key}: {reason}", err=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from armature.conditions.contract import InputContract
-from armature.data.sample import EncodedBatch, Framed, TextStates
+from armature.data.sample import EncodedBatch, Picture, TextStates
 from armature.errors import DatasetError
 
 
@@ -93,9 +93,9 @@ def stack_controls(maps: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.repeat(m[None], 3, 0) if m.ndim == 2 else m.transpose(2, 0, 1) for m in maps])
 
 
-def time_ids_of(framed: Sequence[Framed]) -> np.ndarray:
+def time_ids_of(pictures: Sequence[Picture]) -> np.ndarray:
     """SDXL's size conditioning, (n, 6) int32: original (height, width), crop corner (top, left), target size."""
-    return np.array([[*f.original, *f.corner, *f.target] for f in framed], np.int32).reshape(-1, 6)
+    return np.array([[*f.original, *f.corner, *f.target] for f in pictures], np.int32).reshape(-1, 6)
 
 
 def _there(tensor: Tensor, device: torch.device) -> Tensor:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from armature.data.flip import may_flip
 from armature.data.look import look_at_maps, spread
 from armature.data.open_source import open_source
 from armature.data.report import DataReport
-from armature.data.sample import Framed, Sample, Source
+from armature.data.sample import Fingerprint, Framed, Picture, Sample, Source
 from armature.data.scan import Scan, Split, scan, split
 from armature.data.settings import DataSettings
 from armature.data.sources.toyworld import KINDS as TOYWORLD_KINDS
@@ -30,7 +31,7 @@ from armature.data.window import Window, place_window
 from armature.errors import ConditionError, RecipeError
 
 # Raised whenever the same sample and settings would give another frame; part of fingerprints.
-VERSION = 1
+VERSION = 2
 _TRIED = 8
 
 
@@ -56,7 +57,7 @@ class Dataset:
         self._settings, self._source, self._scan, self._split = settings, source, found, parts
         self._buckets, self._maker, self._seed = buckets, maker, seed
         self._apart = parts.held_out if isinstance(parts.held_out, range) else frozenset(parts.held_out)
-        self._fingerprint: str | None = None
+        self._fingerprint: Fingerprint | None = None
         self._loading = threading.Lock()
         self._loaded = False
 
@@ -83,23 +84,26 @@ class Dataset:
         """(width, height) in pixels of its frame, known without reading the picture."""
         return self._buckets.nearest(*self._scan.sizes[index])
 
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         """Changes when any frame would change: source, framing, extraction, contract. Reads the ends of all files."""
         if self._fingerprint is None:
-            settings, maker = self._settings, self._maker
-            content = {
+            settings, maker, source = self._settings, self._maker, self._source.fingerprint()
+            pictures = {
                 "version": VERSION,
-                "source": self._source.fingerprint(),
+                "source": source.pictures,
                 "count": settings.count,
                 "buckets": self._buckets.sizes,
-                "framing": [settings.crop, settings.flip, settings.hand_drawn, settings.held_out, self._seed],
+                "framing": [settings.crop, settings.flip, settings.held_out, self._seed],
+            }
+            maps = {
+                "source": source.whole,
                 "kind": maker.kind,
                 "contract": asdict(maker.contract),
                 "extraction": None if maker.extraction is None else maker.extraction.summary(),
                 "dark on light": maker.dark_on_light,
+                "hand drawn": settings.hand_drawn,
             }
-            text = json.dumps(content, sort_keys=True, default=str)
-            self._fingerprint = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+            self._fingerprint = Fingerprint(_digest(pictures), _digest({**pictures, **maps}))
         return self._fingerprint
 
     def frame(self, index: int, variant: int = 0) -> Framed:
@@ -109,6 +113,14 @@ class Dataset:
         Raises BadSampleError for a bad sample, which is then counted; any other DatasetError when it is one too many.
         """
         return self._frame(index, variant)[0]
+
+    def picture(self, index: int, variant: int = 0) -> Picture:
+        """The frame without its control, which is neither read nor extracted; raises what `frame` raises."""
+        try:
+            return self._cut(index, self._source.read(index, mapped=False), variant)[1]
+        except BadSampleError as error:
+            self._count(error)
+            raise
 
     def check(self) -> DataReport:
         """What the data is like: counts, buckets, bad samples, and notes on a few samples that are framed for it.
@@ -145,22 +157,20 @@ class Dataset:
     def _frame(self, index: int, variant: int) -> tuple[Framed, tuple[str, ...]]:
         try:
             sample = self._source.read(index)
-            window = self._window(index, sample, variant)
-            pixels = window.cut(sample.picture, "picture")
-            control = self._control(index, sample, pixels, window, variant)
+            window, picture = self._cut(index, sample, variant)
+            control = self._control(index, sample, picture.pixels, window, variant)
         except BadSampleError as error:
-            self.bad.add(error.key, error.problem, self._scan.looked_at)
+            self._count(error)
             raise
-        framed = Framed(
-            key=sample.key,
-            caption=sample.caption,
-            pixels=pixels,
-            control=control.pixels,
-            original=window.original,
-            corner=window.corner,
-            target=window.target,
-        )
-        return framed, (*sample.notes, *control.notes)
+        return Framed.of(picture, control.pixels), (*sample.notes, *control.notes)
+
+    def _cut(self, index: int, sample: Sample, variant: int) -> tuple[Window, Picture]:
+        window = self._window(index, sample, variant)
+        pixels = window.cut(sample.picture, "picture")
+        return window, Picture(sample.key, sample.caption, pixels, window.original, window.corner, window.target)
+
+    def _count(self, error: BadSampleError) -> None:
+        self.bad.add(error.key, error.problem, self._scan.looked_at)
 
     def _window(self, index: int, sample: Sample, variant: int) -> Window:
         settings = self._settings
@@ -190,6 +200,11 @@ class Dataset:
             if not self._loaded and self._maker.extraction is not None:
                 self._maker.extraction.load()
             self._loaded = True
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def open_dataset(

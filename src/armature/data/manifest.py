@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from armature.data.attempt import Failure
 from armature.data.bad import Problem
@@ -14,8 +14,11 @@ from armature.data.files import write_text
 from armature.data.shard_plan import Part
 from armature.errors import DatasetError
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
+
+# A cache has two stores: what the base's encoders say of pictures and captions, and the control maps.
+Holds = Literal["pictures", "controls"]
 
 
 @dataclass(frozen=True)
@@ -59,18 +62,19 @@ class ShardRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole cache. base: name of the base that encoded it. data: of the samples. precision: of the text states.
+    """A whole store of a cache. holds: what it stores. data: name of the samples. base: whose encoders were asked, and
+    in which precision the text states are; None in a store of controls.
 
-    index: the file that tells where each sample lies; empty: the states of no caption.
+    index: the file that tells where each sample lies; empty: the states of no caption, None in a store of controls.
     """
 
     version: int
-    base: str
+    holds: Holds
     data: str
-    precision: str
+    base: str | None
     variants: int
     index: Written
-    empty: Written
+    empty: Written | None
     shards: tuple[ShardRecord, ...]
 
     @property
@@ -80,7 +84,8 @@ class Manifest:
 
     def files(self) -> Sequence[Written]:
         """Everything that has to be there."""
-        return [self.index, self.empty, *(shard.written for shard in self.shards if shard.written is not None)]
+        others = [self.empty, *(shard.written for shard in self.shards)]
+        return [self.index, *(written for written in others if written is not None)]
 
     def write(self, folder: Path) -> None:
         """Write it whole. Raises DatasetError when that fails."""
@@ -96,7 +101,7 @@ class Manifest:
                 **{
                     **values,
                     "index": Written(**values["index"]),
-                    "empty": Written(**values["empty"]),
+                    "empty": None if values["empty"] is None else Written(**values["empty"]),
                     "shards": tuple(ShardRecord.from_json(shard) for shard in values["shards"]),
                 }
             )

@@ -31,6 +31,17 @@ class Sample:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Fingerprint:
+    """What content is told apart by.
+
+    pictures: changes when a picture, its caption or its frame would. whole: also when a condition map would.
+    """
+
+    pictures: str
+    whole: str
+
+
 class Source(Protocol):
     """Samples by number. Reading the same number again gives the same sample."""
 
@@ -41,7 +52,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         """Changes when what `read` gives would change; cheap next to reading everything."""
         ...
 
@@ -57,27 +68,44 @@ class Source(Protocol):
         """(width, height) of its upright picture, from the file's header alone; None when that cannot be read."""
         ...
 
-    def read(self, index: int) -> Sample:
-        """Read it. Raises BadSampleError, which names the sample, for one that cannot be used."""
+    def read(self, index: int, *, mapped: bool = True) -> Sample:
+        """Read it, without its map unless `mapped`. Raises BadSampleError, which names the sample, for one that cannot
+        be used.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Framed:
-    """A sample cropped to its bucket.
+class Picture:
+    """The picture of a sample, cropped to its bucket: all that the base's encoders read of it.
 
-    pixels: (h, w, 3) uint8. control: (h, w) or (h, w, 3) uint8, in the form that the adapter's contract asks for, as a
-    person would look at it: red first and 0..255; encoding brings it to the contract's channel order and range.
+    pixels: (h, w, 3) uint8.
     original, corner, target: SDXL's conditioning, (height, width), (top, left) and (height, width) in pixels.
     """
 
     key: str
     caption: str
     pixels: np.ndarray
-    control: np.ndarray
     original: tuple[int, int]
     corner: tuple[int, int]
     target: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Framed(Picture):
+    """A sample cropped to its bucket.
+
+    control: (h, w) or (h, w, 3) uint8, in the form that the adapter's contract asks for, as a person would look at it:
+    red first and 0..255; encoding brings it to the contract's channel order and range.
+    """
+
+    control: np.ndarray
+
+    @classmethod
+    def of(cls, picture: Picture, control: np.ndarray) -> Framed:
+        """A framed picture and its control."""
+        parts = (picture.key, picture.caption, picture.pixels, picture.original, picture.corner, picture.target)
+        return cls(*parts, control)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +154,8 @@ class Frames(Protocol):
         """Numbers of the samples kept apart; none of them is in `training`."""
         ...
 
-    def fingerprint(self) -> str:
-        """Changes when any frame would change: source, framing, extraction, contract."""
+    def fingerprint(self) -> Fingerprint:
+        """Changes when any frame would change: source and framing, and, for the whole, extraction and contract."""
         ...
 
     def key(self, index: int) -> str:
@@ -143,6 +171,10 @@ class Frames(Protocol):
         held-out samples are never flipped, cropped at random or roughened. Raises BadSampleError for a bad sample,
         which is skipped, and any other DatasetError when training must stop for it.
         """
+        ...
+
+    def picture(self, index: int, variant: int = 0) -> Picture:
+        """The same without its control, which may then be bad."""
         ...
 
 

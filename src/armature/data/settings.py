@@ -71,7 +71,7 @@ class CacheSettings(_Strict):
     """The `[cache]` table of a recipe.
 
     enabled: encode everything once, before training; without it pictures are encoded while training.
-    folder: where caches lie, one sub-folder for each content of settings and source.
+    folder: where caches lie, two sub-folders each, named after the content of settings and source.
     variants: how many framings (crop, flip, thresholds) of each sample are kept.
     shard: samples in one file.
     """

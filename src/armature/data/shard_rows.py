@@ -1,4 +1,4 @@
-"""Framed samples -> the tensors of a cache's shard, with a checksum for every row."""
+"""Framed samples -> the tensors of a cache's shards, with a checksum for every row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from armature.data.collate import stack_controls, time_ids_of
 from armature.data.encode import Encoder
 from armature.data.identity import bytes_of
-from armature.data.sample import Framed, TextStates
+from armature.data.sample import Picture, TextStates
 from armature.errors import DatasetError
 
 # What a row's checksum covers, and a caption's.
@@ -23,46 +23,62 @@ TEXT_PARTS = ("text", "pooled")
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """A framed sample with its number and variant."""
+class PictureRow:
+    """A framed picture with its number and variant."""
 
     number: int
     variant: int
-    framed: Framed
+    picture: Picture
 
 
-def shard_tensors(encoder: Encoder, rows: Iterable[Row], done: Callable[[int], None]) -> dict[str, Tensor]:
-    """Encode n samples of one size, n > 0, as the tensors of a shard.
+@dataclass(frozen=True, eq=False)
+class ControlRow:
+    """A control map with the number and variant of its sample."""
+
+    number: int
+    variant: int
+    control: np.ndarray
+
+
+def picture_tensors(encoder: Encoder, rows: Iterable[PictureRow], done: Callable[[int], None]) -> dict[str, Tensor]:
+    """Encode n pictures of one size, n > 0, as the tensors of a shard.
 
     rows: pulled as they are needed, so that pictures need not be in memory together. done: told how many were encoded.
-    Returns numbers, variants (n,); moments (n, 2c, h, w) float16, mean then standard deviation; control (n, 1 or 3,
-    8h, 8w) uint8, or control_bits with eight pixels a byte where all are 0 or 255; caption (n,): which of the m
-    different captions; text (m, tokens, width) and, for SDXL, pooled (m, width) and time_ids (n, 6); row_sums,
+    Returns numbers, variants (n,); moments (n, 2c, h, w) float16, mean then standard deviation; caption (n,): which of
+    the m different captions; text (m, tokens, width) and, for SDXL, pooled (m, width) and time_ids (n, 6); row_sums,
     text_sums: CRC-32 of each. Raises DatasetError when an answer has no finite half-precision form.
     """
-    moments, all_rows, controls = [], [], []
+    moments: list[Tensor] = []
+    seen: list[PictureRow] = []
     for group in _groups(iter(rows), encoder):
-        pixels = np.stack([row.framed.pixels for row in group])
+        pixels = np.stack([row.picture.pixels for row in group])
         mean_std = torch.cat(encoder.pictures(pixels), 1)
-        moments.append(_half(mean_std, torch.float16, [row.framed.key for row in group], "autoencoder"))
-        controls += [row.framed.control for row in group]
-        all_rows += [(row.number, row.variant, _without_pictures(row.framed)) for row in group]
+        moments.append(_half(mean_std, torch.float16, [row.picture.key for row in group], "autoencoder"))
+        seen += [PictureRow(row.number, row.variant, _without_pixels(row.picture)) for row in group]
         done(len(group))
-    numbers, variants, framed = zip(*all_rows, strict=True)
-    captions = list(dict.fromkeys(f.caption for f in framed))
+    captions = list(dict.fromkeys(row.picture.caption for row in seen))
     where = {caption: at for at, caption in enumerate(captions)}
     tensors = {
-        "numbers": torch.tensor(numbers, dtype=torch.int64),
-        "variants": torch.tensor(variants, dtype=torch.int32),
+        **_names(seen),
         "moments": torch.cat(moments),
-        "caption": torch.tensor([where[f.caption] for f in framed], dtype=torch.int32),
-        **_packed(stack_controls(controls)),
+        "caption": torch.tensor([where[row.picture.caption] for row in seen], dtype=torch.int32),
         **text_tensors(encoder.texts(captions), captions),
     }
     if encoder.family == "sdxl":
-        tensors["time_ids"] = torch.from_numpy(time_ids_of(framed))
-    tensors["row_sums"] = _sums(tensors, ROW_PARTS, len(framed))
+        tensors["time_ids"] = torch.from_numpy(time_ids_of([row.picture for row in seen]))
+    tensors["row_sums"] = _sums(tensors, ROW_PARTS, len(seen))
     tensors["text_sums"] = _sums(tensors, TEXT_PARTS, len(captions))
+    return tensors
+
+
+def control_tensors(rows: Sequence[ControlRow]) -> dict[str, Tensor]:
+    """n control maps of one size, n > 0, as the tensors of a shard.
+
+    Returns numbers, variants (n,); control (n, 1 or 3, 8h, 8w) uint8, or control_bits with eight pixels a byte where
+    all are 0 or 255; row_sums: CRC-32 of each.
+    """
+    tensors = {**_names(rows), **_packed(stack_controls([row.control for row in rows]))}
+    tensors["row_sums"] = _sums(tensors, ROW_PARTS, len(rows))
     return tensors
 
 
@@ -85,17 +101,30 @@ def row_sum(tensors: dict[str, Tensor], parts: Sequence[str], row: int) -> int:
     return total
 
 
-def _groups(rows: Iterable[Row], encoder: Encoder) -> Iterable[list[Row]]:
+def _names(rows: Sequence[PictureRow] | Sequence[ControlRow]) -> dict[str, Tensor]:
+    return {
+        "numbers": torch.tensor([row.number for row in rows], dtype=torch.int64),
+        "variants": torch.tensor([row.variant for row in rows], dtype=torch.int32),
+    }
+
+
+def _groups(rows: Iterable[PictureRow], encoder: Encoder) -> Iterable[list[PictureRow]]:
     """Rows in groups that the autoencoder takes at once; the first row tells the size of all."""
     rows = iter(rows)
     for first in rows:
-        count = encoder.at_once(first.framed.pixels.shape[1], first.framed.pixels.shape[0])
+        count = encoder.at_once(first.picture.pixels.shape[1], first.picture.pixels.shape[0])
         yield [first, *itertools.islice(rows, count - 1)]
 
 
-def _without_pictures(framed: Framed) -> Framed:
-    nothing = np.empty((0, 0), np.uint8)
-    return Framed(framed.key, framed.caption, nothing, nothing, framed.original, framed.corner, framed.target)
+def _without_pixels(picture: Picture) -> Picture:
+    return Picture(
+        picture.key,
+        picture.caption,
+        np.empty((0, 0, 3), np.uint8),
+        picture.original,
+        picture.corner,
+        picture.target,
+    )
 
 
 def _packed(maps: np.ndarray) -> dict[str, Tensor]:

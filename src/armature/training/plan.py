@@ -12,22 +12,24 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from armature.data.cache import cache_folder, open_cache
+from armature.data.cache import CacheFolders, cache_folders
 from armature.data.dataset import Dataset
 from armature.data.encode import Encoder
 from armature.data.order import Cut, Order, by_bucket
-from armature.errors import DatasetError
+from armature.data.store import Store
 from armature.training.memory import MemoryEstimate, estimate_memory
 from armature.training.prepare_data import open_data
 from armature.training.recipe import Recipe
 from armature.training.run_folder import RunFolder
 from armature.training.setup import Setup, set_up
 
-CacheState = Literal["off", "whole", "begun", "absent"]
+CacheState = Literal["off", "whole", "pictures", "controls", "begun", "absent"]
 
 _CACHE_WORDS: dict[CacheState, str] = {
     "off": "none: pictures are encoded while training, with the encoders on the device",
     "whole": "whole, nothing to prepare",
+    "pictures": "pictures and captions are encoded, maps are to be made",
+    "controls": "maps are there, pictures and captions are to be encoded",
     "begun": "begun, to be finished",
     "absent": "to be made",
 }
@@ -40,7 +42,8 @@ class Plan:
     """A training in figures; all values are JSON-ready.
 
     base, adapter: what they are, in words. data: the report on the samples, a line each. buckets: width, height and
-    number of training samples. cache_bytes: of disk that a cache takes in all, an upper bound. steps, images: None for
+    number of training samples. cache: what of it is whole. cache_folders: of its two
+    stores. cache_bytes: of disk that these take in all, an upper bound. steps, images: None for
     a training measured in minutes. memory: bytes by purpose, memory_bytes: their sum with what cannot be counted;
     memory_there: of the GPU, None on a CPU. notes: what a person should look at.
     """
@@ -55,7 +58,7 @@ class Plan:
     bad: Mapping[str, str]
     buckets: tuple[tuple[int, int, int], ...]
     cache: CacheState
-    cache_folder: str | None
+    cache_folders: tuple[str, ...]
     cache_bytes: int
     length: str
     samples_per_step: int
@@ -73,8 +76,8 @@ class Plan:
         if self.steps is not None:
             extent += f": {self.steps} steps, {self.images} images"
         cache = _CACHE_WORDS[self.cache]
-        if self.cache_folder is not None:
-            cache += f" ({in_bytes(self.cache_bytes)} in {self.cache_folder})"
+        if self.cache_folders:
+            cache += f" ({in_bytes(self.cache_bytes)} in {' and '.join(self.cache_folders)})"
         parts = ", ".join(f"{name} {in_bytes(count)}" for name, count in self.memory.items())
         there = "" if self.memory_there is None else f" of {in_bytes(self.memory_there)}"
         return [
@@ -102,15 +105,15 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
     buckets = {size: numbers[places] for size, places in by_bucket(dataset, dataset.training).items()}
     order = Order(buckets, cut, recipe.train.seed)
     steps = recipe.train.length.steps(order.steps_per_epoch)
-    state, folder = _cache(setup, dataset)
-    size = cache_bytes(setup, dataset) if folder is not None else 0
+    state, folders = _cache(setup, dataset)
+    sizes = None if folders is None else cache_bytes(setup, dataset)
     memory = estimate_memory(setup)
     there = _device_memory(setup.device)
     notes = [
         *setup.notes,
         *order.notes,
         *_run_notes(recipe),
-        *_disk_notes(folder, size, state),
+        *_disk_notes(recipe, sizes, state),
         *_memory_notes(memory, there),
     ]
     return Plan(
@@ -124,8 +127,8 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
         bad={key: problem.reason for key, problem in report.bad},
         buckets=tuple((*size, count) for size, count in report.buckets),
         cache=state,
-        cache_folder=None if folder is None else str(folder),
-        cache_bytes=size,
+        cache_folders=() if folders is None else (str(folders.pictures), str(folders.controls)),
+        cache_bytes=0 if sizes is None else sizes.pictures + sizes.controls,
         length=str(recipe.train.length),
         samples_per_step=cut.step,
         steps_per_epoch=order.steps_per_epoch,
@@ -143,8 +146,16 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
     )
 
 
-def cache_bytes(setup: Setup, dataset: Dataset) -> int:
-    """Disk that the whole cache takes at most: moments, text states and controls of every framing.
+@dataclass(frozen=True)
+class CacheBytes:
+    """Disk that the two stores of a cache take."""
+
+    pictures: int
+    controls: int
+
+
+def cache_bytes(setup: Setup, dataset: Dataset) -> CacheBytes:
+    """Disk that a whole cache takes at most: moments and text states, and controls, of every framing.
 
     Captions that are alike share their states, and maps of two values take an eighth; neither is known beforehand.
     """
@@ -152,13 +163,14 @@ def cache_bytes(setup: Setup, dataset: Dataset) -> int:
     tokens = parts.tokenizer.model_max_length
     text = tokens * parts.unet.config.cross_attention_dim * _HALF
     channels = 2 * parts.vae.config.latent_channels
-    total = 0
+    pictures = controls = 0
     for samples, variants in ((dataset.training, recipe.cache.variants), (dataset.held_out, 1)):
         for (width, height), places in by_bucket(dataset, samples).items():
             cells = (width // setup.base.stride) * (height // setup.base.stride)
-            one = channels * cells * _HALF + text + setup.contract.channels * width * height
-            total += len(places) * variants * one
-    return total
+            rows = len(places) * variants
+            pictures += rows * (channels * cells * _HALF + text)
+            controls += rows * setup.contract.channels * width * height
+    return CacheBytes(pictures, controls)
 
 
 def in_bytes(count: int) -> str:
@@ -171,18 +183,17 @@ def in_bytes(count: int) -> str:
     return f"{value:.3g} TB"
 
 
-def _cache(setup: Setup, dataset: Dataset) -> tuple[CacheState, Path | None]:
+def _cache(setup: Setup, dataset: Dataset) -> tuple[CacheState, CacheFolders | None]:
     settings = setup.recipe.cache
     if not settings.enabled:
         return "off", None
-    encoder = Encoder(setup.base)
-    folder = cache_folder(dataset, encoder, settings)
-    try:
-        if open_cache(dataset, encoder, settings) is not None:
-            return "whole", folder
-    except DatasetError:
-        return "begun", folder
-    return ("begun" if folder.is_dir() else "absent"), folder
+    folders = cache_folders(dataset, Encoder(setup.base), settings)
+    pictures, controls = (Store.whole(folder) is not None for folder in (folders.pictures, folders.controls))
+    if pictures and controls:
+        return "whole", folders
+    if pictures or controls:
+        return "pictures" if pictures else "controls", folders
+    return ("begun" if folders.pictures.is_dir() or folders.controls.is_dir() else "absent"), folders
 
 
 def _adapter_in_words(setup: Setup) -> str:
@@ -199,18 +210,19 @@ def _run_notes(recipe: Recipe) -> list[str]:
     return [f"{recipe.run} holds checkpoints up to {saved[-1].name}: continue them with --resume, or use another run."]
 
 
-def _disk_notes(folder: Path | None, size: int, state: CacheState) -> list[str]:
-    if folder is None or state == "whole":
+def _disk_notes(recipe: Recipe, sizes: CacheBytes | None, state: CacheState) -> list[str]:
+    if sizes is None:
         return []
-    place = folder.absolute()
+    size = (state != "pictures") * sizes.pictures + (state != "controls") * sizes.controls
+    place = Path(recipe.cache.folder).expanduser().absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    if free > size:
+    if state == "whole" or free > size:
         return []
     return [
-        f"The cache may take {in_bytes(size)}, and {place} has {in_bytes(free)} free; choose another cache.folder, "
-        "fewer cache.variants, or cache.enabled=false."
+        f"The cache may take {in_bytes(size)} more, and {place} has {in_bytes(free)} free; choose another "
+        "cache.folder, fewer cache.variants, or cache.enabled=false."
     ]
 
 

@@ -22,11 +22,12 @@ from armature.training.setup import Setup, set_up
 class Prepared:
     """What lies in a cache. first: whether this is the process that speaks for all.
 
-    cache: its folder. samples: usable ones, held_out: those of them kept apart. bad: key and reason of the others.
+    cache: the folders of its stores. samples: usable ones, held_out: those of them kept apart. bad: key and reason of
+    the others.
     """
 
     first: bool
-    cache: str
+    cache: tuple[str, str]
     samples: int
     held_out: int
     bad: Mapping[str, str]
@@ -45,9 +46,13 @@ def prepare_data(recipe: Recipe, *, device: torch.device | str | None = None, pr
         dataset = open_data(setup)
         with open_display(shown=progress and processes.first) as display:
             cache = fill_cache(setup, dataset, Encoder(setup.base, display.note), processes, display)
-        held_out = _count(cache.held_out())
+        held_out, folders = _count(cache.held_out()), cache.folders
         return Prepared(
-            processes.first, str(cache.folder), _count(cache.training()) + held_out, held_out, bad_of(dataset, cache)
+            processes.first,
+            (str(folders.pictures), str(folders.controls)),
+            _count(cache.training()) + held_out,
+            held_out,
+            bad_of(dataset, cache),
         )
     finally:
         processes.leave()
@@ -88,7 +93,7 @@ def fill_cache(setup: Setup, dataset: Dataset, encoder: Encoder, processes: Proc
 def bad_of(dataset: Dataset, cache: Cache | None) -> dict[str, str]:
     """Samples that cannot be used, with the reason: seen while looking through the data, or while encoding it."""
     found = {key: problem.reason for key, problem in dataset.bad.found.items()}
-    for failure in () if cache is None else cache.manifest.failed:
+    for failure in () if cache is None else cache.failed:
         found.setdefault(failure.key, failure.problem.reason)
     return found
 

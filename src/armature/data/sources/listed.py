@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from armature.data.bad import BadSampleError, Problem
 from armature.data.parts import Part, ends_digest
 from armature.data.reading import Upright, in_colour, read_upright, upright_size
-from armature.data.sample import Sample
+from armature.data.sample import Fingerprint, Sample
 from armature.errors import ConditionError
 
 PICTURE_ENDINGS = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"})
@@ -72,8 +72,8 @@ class ListedSource:
         except ConditionError:
             return None
 
-    def read(self, index: int) -> Sample:
-        """Read a sample. Raises BadSampleError for one that cannot be used."""
+    def read(self, index: int, *, mapped: bool = True) -> Sample:
+        """Read a sample, without its map unless `mapped`. Raises BadSampleError for one that cannot be used."""
         entry = self._entries[index]
         part = self._picture(entry)
         caption = self._caption(entry)
@@ -81,7 +81,7 @@ class ListedSource:
             picture = read_upright(part)
         except ConditionError as error:
             raise BadSampleError(entry.key, Problem("picture", str(error))) from error
-        condition = self.read_condition(index)
+        condition = self.read_condition(index) if mapped else None
         notes = picture.notes if condition is None else (*picture.notes, *(f"Map: {note}" for note in condition.notes))
         return Sample(
             key=entry.key,
@@ -101,24 +101,27 @@ class ListedSource:
         except ConditionError as error:
             raise BadSampleError(entry.key, Problem("condition", f"Its map: {error}")) from error
 
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         """Of keys, captions, and the size and ends of every picture and map; not of places or time stamps."""
-        whole = hashlib.blake2b(digest_size=16)
+        pictures, maps = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
         with ThreadPoolExecutor(_READERS) as readers:
-            for digest in readers.map(self._digest, self._entries):
-                whole.update(digest)
-        return whole.hexdigest()
+            for picture, found in readers.map(self._digests, self._entries):
+                pictures.update(picture)
+                maps.update(found)
+        maps.update(pictures.digest())
+        return Fingerprint(pictures.hexdigest(), maps.hexdigest())
 
-    def _digest(self, entry: Entry) -> bytes:
+    def _digests(self, entry: Entry) -> tuple[bytes, bytes]:
+        """Of a sample's key, caption and picture, and of its map."""
         try:
             caption = self._caption(entry)
         except BadSampleError as error:
             caption = f"bad {error.problem.sort}"
-        parts = [ends_digest(part) if part is not None else b"" for part in (entry.picture, entry.condition)]
+        picture, found = (ends_digest(part) if part is not None else b"" for part in (entry.picture, entry.condition))
         digest = hashlib.blake2b(digest_size=16)
-        for piece in (entry.key.encode(), caption.encode(), *parts):
+        for piece in (entry.key.encode(), caption.encode(), picture):
             digest.update(len(piece).to_bytes(8, "little") + piece)
-        return digest.digest()
+        return digest.digest(), hashlib.blake2b(found, digest_size=16).digest()
 
     def _picture(self, entry: Entry) -> Part:
         if entry.problem is not None:

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 
 from armature.data.bad import Problem
-from armature.data.sample import Sample
+from armature.data.sample import Fingerprint, Sample
 from armature.errors import DatasetError
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.maps import pose_map
@@ -67,28 +67,29 @@ class ToyworldSource:
         """(width, height) of every scene."""
         return (self.drawn, self.drawn)
 
-    def read(self, index: int) -> Sample:
-        """Draw the scene."""
+    def read(self, index: int, *, mapped: bool = True) -> Sample:
+        """Draw the scene, and its map if `mapped`."""
         drawn = scene(self.seed(index), self.drawn)
         return Sample(
             key=self.key(index),
             picture=drawn.picture,
             caption=drawn.caption,
-            condition=None if self._kind is None else drawn.condition(self._kind),
-            mirrored=_mirrored_pose(drawn) if self._kind == "openpose" else None,
+            condition=drawn.condition(self._kind) if mapped and self._kind is not None else None,
+            mirrored=_mirrored_pose(drawn) if mapped and self._kind == "openpose" else None,
         )
 
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         """Of what a few scenes look like today, so that a change of toyworld's drawing is noticed."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{self.training} {self.held_out} {self.drawn} {self._kind}".encode())
+        pictures, maps = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+        pictures.update(f"{self.training} {self.held_out} {self.drawn} {self._seeds is not None}".encode())
+        maps.update(f"{self._kind}".encode())
         for seed in range(4):
             sample = scene(seed, MINIMUM_SIZE)
-            maps = [] if self._kind is None else [sample.condition(self._kind)]
-            for array in (sample.picture, *maps):
-                digest.update(array.tobytes())
-            digest.update(sample.caption.encode())
-        return digest.hexdigest()
+            pictures.update(sample.picture.tobytes() + sample.caption.encode())
+            if self._kind is not None:
+                maps.update(sample.condition(self._kind).tobytes())
+        maps.update(pictures.digest())
+        return Fingerprint(pictures.hexdigest(), maps.hexdigest())
 
 
 def _peopled(start: int, count: int) -> list[int]:
