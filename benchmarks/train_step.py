@@ -5,13 +5,15 @@
     python benchmarks/train_step.py --base sdxl --size 1024 --device cuda --dtype bfloat16 --batch 4
 
 The peer's step, rebuilt from what that script does: every picture goes through a float32 autoencoder, and the base is
-never frozen, so gradients of all its weights are computed, kept and never cleared; text states come from memory. Ours
-takes latents and text states as the cache gives them and leaves the base alone. Each side runs in a process of its own,
+never frozen, so gradients of all its weights are computed, kept and never cleared; text states come from memory. The
+script itself fails in bfloat16 at its first step, and float16 does not train on a CPU: what its users have on a CPU is
+float32 (--peer-dtype). Ours is the trainer's own step on what the cache gives. Each side runs in a process of its own,
 so that peaks of memory do not mix; weights are random. Writes benchmarks/results/train_step-*.json and
 docs/train_step.md from all of them.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -30,9 +32,13 @@ from torch import nn
 import armature
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
+from armature.data.sample import EncodedBatch, TextStates
 from armature.injection.hooks import injected
+from armature.training.learner import Learner
 from armature.training.loss import mean_squared_error, noised
-from armature.training.step import Batch, adapter_loss, alphas_of, freeze
+from armature.training.processes import Processes
+from armature.training.recipe import TrainSettings
+from armature.training.step import alphas_of, freeze
 from armature.training.timesteps import cubic_timesteps
 
 ROOT = Path(__file__).parents[1]
@@ -62,13 +68,13 @@ class Workbench:
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(0)
         unet_config, widths, vae_widths = BASES[options.base]
-        self.device, self.dtype = torch.device(options.device), getattr(torch, options.dtype)
+        dtype = options.dtype if options.side == "armature" else options.peer_dtype or options.dtype
+        self.device, self.dtype = torch.device(options.device), getattr(torch, dtype)
         self.xl = options.base != "sd15"
         self.unet = diffusers.UNet2DConditionModel(**unet_config).to(self.device, self.dtype)
         spec = full_xl_spec(1, widths) if self.xl else full_spec(1, widths)
         self.adapter = build_adapter(spec).to(self.device).train()
         self.vae_config = {"block_out_channels": vae_widths, "layers_per_block": 2, "latent_channels": 4, **VAE_BLOCKS}
-        self.optimizer = torch.optim.AdamW(self.adapter.parameters(), lr=1e-5)
         self.alphas = alphas_of(diffusers.DDPMScheduler(beta_schedule="scaled_linear")).to(self.device)
         count, side = options.batch, options.size
         width: Any = unet_config["cross_attention_dim"]
@@ -84,36 +90,36 @@ class Workbench:
                 "time_ids": ids.to(self.device, self.dtype),
             }
 
-    def finish(self, loss: torch.Tensor) -> None:
-        """Backward, clip, step."""
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.adapter.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
 
 def ours(bench: Workbench) -> Any:
-    """A step as the trainer takes it, from what a cache holds."""
+    """A step of the trainer's own Learner, with its draws, from what a cache holds."""
     freeze(bench.unet)
+    for module in (bench.unet, bench.adapter):
+        # As `fit` lays them out.
+        module.to(memory_format=torch.channels_last)
     injection = injected(bench.unet)
     injection.__enter__()
-    mean, std = bench.latents, torch.full_like(bench.latents, 0.1)
-
-    def step() -> None:
-        z = mean + std * torch.randn_like(mean)
-        batch = Batch(z, bench.text, bench.control, bench.added)
-        t = cubic_timesteps(len(z)).to(bench.device)
-        with torch.autocast(bench.device.type, bench.dtype, enabled=bench.dtype != torch.float32):
-            loss = adapter_loss(
-                injection, bench.unet, bench.adapter, batch, t, torch.randn_like(z), bench.alphas, "epsilon"
-            )
-        bench.finish(loss)
-
-    return step
+    pooled, ids = (None, None) if bench.added is None else bench.added.values()
+    text = TextStates(bench.text, pooled)
+    encoded = EncodedBatch(
+        keys=[str(number) for number in range(len(bench.latents))],
+        positions=torch.arange(len(bench.latents)),
+        mean=bench.latents.float(),
+        std=torch.full_like(bench.latents, 0.1).float(),
+        text=text,
+        control=bench.control,
+        time_ids=ids,
+    )
+    empty = TextStates(text.states[:1], None if pooled is None else pooled[:1])
+    settings = TrainSettings(batch=len(bench.latents), learning_rate=1e-5)
+    place = Processes(device=bench.device)
+    learner = Learner(settings, bench.unet, injection, bench.adapter, bench.alphas, "epsilon", empty, place)
+    return lambda: learner.step(1, itertools.repeat(encoded), 1e-5)
 
 
 def peer(bench: Workbench, size: int) -> Any:
     """The same step with an unfrozen base and a float32 autoencoder in the loop."""
+    optimizer = torch.optim.AdamW(bench.adapter.parameters(), lr=1e-5)
     vae = diffusers.AutoencoderKL(**bench.vae_config).to(bench.device).eval().requires_grad_(False)
     pixels = torch.rand(len(bench.latents), 3, size, size, device=bench.device) * 2 - 1
     rows = [row.cpu() for row in bench.text]
@@ -133,7 +139,10 @@ def peer(bench: Workbench, size: int) -> Any:
                 noised(z, noise, at), t, text, down_intrablock_additional_residuals=features, return_dict=False, **extra
             )[0]
             loss = mean_squared_error(out, noise)
-        bench.finish(loss)
+        loss.backward()
+        nn.utils.clip_grad_norm_(bench.adapter.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     return step
 
@@ -184,16 +193,20 @@ def page() -> str:
         "",
         "Written by `benchmarks/train_step.py` from its records. Random weights; latents and text states from the",
         "cache on our side; on the peer's, as in diffusers' SDXL adapter script, a float32 autoencoder in every step",
-        "and a base that is not frozen. Memory is the whole process's on a CPU, the allocator's on a GPU.",
+        "and a base that is not frozen. Memory is the whole process's on a CPU, the allocator's on a GPU. In bfloat16",
+        "the peer's step is one that was repaired for the comparison: the script fails there at its first step, so",
+        "that on a CPU float32 is what it offers.",
         "",
-        "| base | machine | batch | ours, images/s | peer, images/s | ratio | ours, MiB | peer, MiB | ratio |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| base | precision, ours / peer | machine | batch | ours, images/s | peer, images/s | ratio | ours, MiB "
+        "| peer, MiB | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(RESULTS.glob("train_step-*.json")):
         r = json.loads(path.read_text(encoding="utf-8"))
         used, speed, memory = r["settings"], r["images_per_second"], r["peak_bytes"]
         lines.append(
-            f"| {used['base']} {used['size']} px {used['dtype']} | {r['machine']['device']} | {used['batch']} "
+            f"| {used['base']} {used['size']} px | {used['dtype']} / {used.get('peer_dtype') or used['dtype']} "
+            f"| {r['machine']['device']} | {used['batch']} "
             f"| {speed['armature']:.3f} | {speed['peer']:.3f} | {r['speed_ratio']:.2f} "
             f"| {memory['armature'] / MIB:.0f} | {memory['peer'] / MIB:.0f} | {r['memory_ratio']:.2f} |"
         )
@@ -210,6 +223,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--peer-dtype", choices=("float32", "bfloat16"), help="where it differs: see above")
     parser.add_argument("--side", choices=("armature", "peer"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -217,7 +231,8 @@ def main() -> None:
         print(json.dumps(measure(options)))
         return
     record = compare(options)
-    name = f"train_step-{options.base}-{options.size}-{options.device}-{options.dtype}.json"
+    against = f"-against-{options.peer_dtype}" if options.peer_dtype else ""
+    name = f"train_step-{options.base}-{options.size}-{options.device}-{options.dtype}{against}.json"
     out = options.out or RESULTS / name
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
