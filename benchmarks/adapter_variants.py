@@ -137,7 +137,7 @@ def row(record: dict[str, Any]) -> str:
 
 
 def page(records: list[dict[str, Any]]) -> str:
-    """The figures as a page; what they mean stands in NOTES below it."""
+    """The figures as a page."""
     first = records[0]
     return "\n".join(
         [

@@ -25,7 +25,7 @@ from armature.toyworld import Scene, scene
 from armature.toyworld.palette import CLASSES
 
 BATCH = 8
-STEPS, GUIDANCE = 20, 3.5
+STEPS, GUIDANCE = 20, 2.5
 
 
 def draw(pipe: StableDiffusionPipeline, scenes: list[Scene], guidance: float) -> np.ndarray:

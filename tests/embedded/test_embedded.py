@@ -48,7 +48,7 @@ def held_out():
 
 def draw(pipe, prompts, steps=12):
     generators = [torch.Generator().manual_seed(seed) for seed in range(len(prompts))]
-    images = pipe(prompts, num_inference_steps=steps, guidance_scale=3.5, generator=generators, output_type="np").images
+    images = pipe(prompts, num_inference_steps=steps, guidance_scale=2.5, generator=generators, output_type="np").images
     return np.round(images * 255).astype(np.uint8)
 
 

@@ -20,8 +20,8 @@ EMBEDDED = "embedded"
 
 # What diffusers' own pipelines use; the embedded model was tuned at its own value.
 _GUIDANCE = {"sd": 7.5, "sdxl": 5.0}
-# Of 2.5, 3.5, 5 and 7.5 the one at which objects and colours together are right most often.
-_EMBEDDED_GUIDANCE = 3.5
+# Of 2, 2.5, 3.5, 5 and 7.5 the one at which objects and colours together are right most often.
+_EMBEDDED_GUIDANCE = 2.5
 
 
 @dataclass(frozen=True, eq=False)
