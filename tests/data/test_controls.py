@@ -211,3 +211,19 @@ def test_more_than_three_channels_are_refused():
     contract = replace(contract_for("sketch"), channels=4, order="raw")
     with pytest.raises(RecipeError, match="4 channels cannot be trained"):
         opened("toyworld", count=4, resolution=128, contract=contract)
+
+
+def test_an_extractor_that_cannot_be_had_is_tried_once(tmp_path, monkeypatch):
+    tries = []
+
+    def unreachable(self):
+        tries.append(self)
+        raise DatasetError("data.extractor: no weights")
+
+    monkeypatch.setattr("armature.data.extraction.Extraction.load", unreachable)
+    data = opened(write_folder(tmp_path, maps=False), kind="canny")
+    for number in range(3):
+        with pytest.raises(DatasetError, match=r"^data.extractor: no weights$"):
+            data.frame(number)
+    assert len(tries) == 1
+    assert not data.bad

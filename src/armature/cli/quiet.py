@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 
@@ -12,6 +13,8 @@ def quiet_libraries() -> None:
     must know of the libraries' notices, Armature tells in its own notes. Downloads keep their bars.
     """
     warnings.simplefilter("ignore")
+    # diffusers imports it where it is installed, and it speaks up for every kernel that it does without.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # transformers first: diffusers imports parts of it that speak up when they miss an optional package.
     from transformers.utils import logging as transformers_logging
 

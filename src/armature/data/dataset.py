@@ -28,7 +28,7 @@ from armature.data.settings import DataSettings
 from armature.data.sources.toyworld import KINDS as TOYWORLD_KINDS
 from armature.data.sources.toyworld import ToyworldSource
 from armature.data.window import Window, place_window
-from armature.errors import ConditionError, RecipeError
+from armature.errors import ConditionError, DatasetError, RecipeError
 
 # Raised whenever the same sample and settings would give another frame; part of fingerprints.
 VERSION = 2
@@ -60,6 +60,7 @@ class Dataset:
         self._fingerprint: Fingerprint | None = None
         self._loading = threading.Lock()
         self._loaded = False
+        self._unloadable: DatasetError | None = None
 
     @property
     def name(self) -> str:
@@ -195,11 +196,18 @@ class Dataset:
             raise BadSampleError(sample.key, Problem("condition", str(error))) from error
 
     def _load_extractor(self) -> None:
-        """Only now, because a finished cache never needs it; once, because networks are large."""
+        """Only now, because a finished cache never needs it; once, because networks are large, and one that cannot be had
+        costs a minute of trying to reach it.
+        """
         with self._loading:
             if not self._loaded and self._maker.extraction is not None:
-                self._maker.extraction.load()
+                try:
+                    self._maker.extraction.load()
+                except DatasetError as error:
+                    self._unloadable = error
             self._loaded = True
+            if self._unloadable is not None:
+                raise self._unloadable
 
 
 def _digest(content: dict[str, Any]) -> str:
