@@ -196,8 +196,8 @@ class Dataset:
             raise BadSampleError(sample.key, Problem("condition", str(error))) from error
 
     def _load_extractor(self) -> None:
-        """Only now, because a finished cache never needs it; once, because networks are large, and one that cannot be had
-        costs a minute of trying to reach it.
+        """Only now, because a finished cache never needs it; once, because networks are large, and one that cannot be
+        had costs a minute of trying to reach it.
         """
         with self._loading:
             if not self._loaded and self._maker.extraction is not None:
