@@ -4,8 +4,8 @@
     python benchmarks/adapter_variants.py FOLDER --only light        # one; several processes may share FOLDER
     python benchmarks/adapter_variants.py FOLDER --table             # the record and the page, from what is there
 
-Each is trained from nothing on the embedded base and toyworld, by the recipe of its kind in recipes/embedded/ with what
-VARIANTS says, and is then asked for held-out scenes as `armature evaluate` does it. An interrupted one goes on. Writes
+Each is trained from nothing on the embedded base and toyworld, by recipes/embedded/sketch.toml with what VARIANTS says,
+and is then asked for held-out scenes as `armature evaluate` does it. An interrupted one goes on. Writes
 benchmarks/results/adapter_variants.json and docs/adapter_variants.md.
 """
 
@@ -19,24 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 import armature
 from armature.adapters.base import Adapter
 from armature.evaluation.evaluate import evaluate
+from armature.training.curves import draw_curves
 from armature.training.recipe import Recipe
 from armature.training.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "adapter_variants.json"
 PAGE = ROOT / "docs" / "adapter_variants.md"
+PICTURE = ROOT / "docs" / "images" / "adapter_variants.png"
 SIZE = 128
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One training: the recipe's kind, what differs from it, and the seed of everything random."""
+    """One training: what differs from the sketch recipe, and the seed of everything random."""
 
-    kind: str
     title: str
     overrides: tuple[str, ...] = ()
     seed: int = 0
@@ -45,24 +47,21 @@ class Variant:
 TINY = ("adapter.network=light", "adapter.divisor=8")
 UNIFORM = ("train.timesteps=uniform",)
 VARIANTS = {
-    "full": Variant("sketch", "full, cubic"),
-    "full-1": Variant("sketch", "full, cubic", seed=1),
-    "uniform": Variant("sketch", "full, uniform", UNIFORM),
-    "uniform-1": Variant("sketch", "full, uniform", UNIFORM, seed=1),
-    "light": Variant("sketch", "light, width / 4", ("adapter.network=light",)),
-    "tiny": Variant("sketch", "light, width / 8", TINY),
-    "color": Variant("color", "light, cubic", ("train.timestep_range=[0, 1000]",)),
-    "color-uniform": Variant("color", "light, uniform", ("train.timestep_range=[0, 1000]", *UNIFORM)),
+    "full": Variant("full, cubic"),
+    "full-1": Variant("full, cubic", seed=1),
+    "uniform": Variant("full, uniform", UNIFORM),
+    "uniform-1": Variant("full, uniform", UNIFORM, seed=1),
+    "light": Variant("light, width / 4", ("adapter.network=light",)),
+    "tiny": Variant("light, width / 8", TINY),
 }
 
 
 def recipe_of(name: str, folder: Path, steps: int, scenes: int) -> Recipe:
-    """The kind's shipped recipe, from nothing, on clean maps, with the variant's differences."""
+    """The shipped sketch recipe, on clean maps, with the variant's differences."""
     variant = VARIANTS[name]
-    clean = ("data.hand_drawn=0",) if variant.kind == "sketch" else ()
     every = max(1, steps // 4)
     return load_recipe(
-        ROOT / "recipes" / "embedded" / f"{variant.kind}.toml",
+        ROOT / "recipes" / "embedded" / "sketch.toml",
         [
             f"run={folder / name}",
             f"cache.folder={folder / 'cache'}",
@@ -72,7 +71,7 @@ def recipe_of(name: str, folder: Path, steps: int, scenes: int) -> Recipe:
             f"watch.save={every} steps",
             f"watch.measure={every} steps",
             "watch.preview=never",
-            *clean,
+            "data.hand_drawn=0",
             *variant.overrides,
         ],
     )
@@ -102,7 +101,6 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
     assert report.closed is not None
     assert report.objects is not None
     return {
-        "kind": report.kind,
         "variant": VARIANTS[name].title,
         "seed": VARIANTS[name].seed,
         "steps": steps,
@@ -113,7 +111,9 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
         "fidelity": figures["fidelity"],
         "distance_closed": figures["distance_closed"],
         "objects": figures["objects"],
-        "curve": [[line["step"], line["fidelity/closed"]] for line in lines if "fidelity/closed" in line],
+        "curve": [
+            [line["step"], line["minutes"], line["fidelity/closed"]] for line in lines if "fidelity/closed" in line
+        ],
         "held_out": next(
             {key.removeprefix("held_out/"): line[key] for key in line if key.startswith("held_out/")}
             for line in reversed(lines)
@@ -127,9 +127,9 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
 def row(record: dict[str, Any]) -> str:
     """One line of the page's table."""
     closed, objects = record["distance_closed"], record["objects"]
-    curve = ", ".join(f"{share:.2f}" for _, share in record["curve"])
+    curve = ", ".join(f"{share:.2f}" for _, _, share in record["curve"])
     return (
-        f"| {record['kind']} | {record['variant']} | {record['seed']} | {record['parameters'] / 1e6:.2f} "
+        f"| {record['variant']} | {record['seed']} | {record['parameters'] / 1e6:.2f} "
         f"| {record['parameters'] * 2 / 1e6:.1f} | {record['pass_ms']:.1f} | {record['minutes']:.1f} "
         f"| {record['fidelity']['with']['mean']:.3f} | {closed['mean']:.3f} ± {closed['error']:.3f} | {curve} "
         f"| {objects['with']['object_recall']['mean']:.3f} | {objects['with']['colours_right']['mean']:.3f} |"
@@ -143,20 +143,32 @@ def page(records: list[dict[str, Any]]) -> str:
         [
             "# Adapters of other sizes, and other timestep draws",
             "",
-            "Written by `benchmarks/adapter_variants.py` from its record. All were trained from nothing by the recipes",
-            f"of `recipes/embedded/`, {first['steps']} steps of 16 scenes, on clean maps, on one CPU core each, and",
-            f"then asked for {first['settings']['count']} held-out scenes. Closed is the share of the distance from no",
-            "adapter to the ceiling (the true picture through the autoencoder), ± its standard error over the scenes;",
-            "the curve gives it for 32 scenes at the start and after each quarter. A pass is one run of the adapter",
+            "Written by `benchmarks/adapter_variants.py` from its record. All were trained from nothing by",
+            f"`recipes/embedded/sketch.toml`, {first['steps']} steps of 16 scenes, on clean maps, on one CPU core",
+            f"each, and then asked for {first['settings']['count']} held-out scenes at guidance",
+            f"{first['settings']['guidance']}. Closed is the share of the distance from no adapter to the",
+            "ceiling (the true picture through the autoencoder), ± its standard error over the scenes; the curve",
+            "gives it for 32 scenes at the start and after each quarter. A pass is one run of the adapter",
             "alone on one thread.",
             "",
-            "| kind | adapter | seed | parameters, M | half precision, MB | a pass, ms | training, min | with | closed "
+            "| adapter | seed | parameters, M | half precision, MB | a pass, ms | training, min | with | closed "
             "| curve | object recall | colours right |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
             *(row(record) for record in records),
+            "",
+            "Closed over minutes of training, seed 0:",
+            "",
+            "![Share of the distance closed over minutes](images/adapter_variants.png)",
             "",
         ]
     )
+
+
+def picture(records: list[dict[str, Any]]) -> Image.Image:
+    """What each sketch adapter had closed after so many minutes."""
+    shown = [record for record in records if record["seed"] == 0]
+    curves = {r["variant"]: [(minutes, share) for _, minutes, share in r["curve"]] for r in shown}
+    return draw_curves("Share of the distance closed, 32 held-out scenes", curves, across="minutes")
 
 
 def main() -> None:
@@ -182,6 +194,7 @@ def main() -> None:
         raise SystemExit(f"nothing has been measured in {options.folder} yet")
     RESULT.write_text(json.dumps(records, indent=2) + "\n")
     PAGE.write_text(page(records))
+    picture(records).save(PICTURE)
 
 
 if __name__ == "__main__":
