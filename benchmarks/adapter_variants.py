@@ -22,7 +22,6 @@ import torch
 from PIL import Image
 
 import armature
-from armature.adapters.base import Adapter
 from armature.evaluation.evaluate import evaluate
 from armature.training.curves import draw_curves
 from armature.training.recipe import Recipe
@@ -77,15 +76,18 @@ def recipe_of(name: str, folder: Path, steps: int, scenes: int) -> Recipe:
     )
 
 
-def pass_seconds(adapter: Adapter, channels: int) -> float:
-    """Median seconds of one pass of the adapter over one map on one thread, as it happens once a picture."""
-    control, seconds = torch.zeros(1, channels, SIZE, SIZE), []
+def add_pass_times(folder: Path, records: dict[str, dict[str, Any]]) -> None:
+    """Time one pass of each adapter over one map on one thread, as it happens once a picture, all of them in turn."""
+    control = torch.zeros(1, 1, SIZE, SIZE)
+    adapters = {name: armature.load_adapter(folder / name / "adapter").float() for name in records}
+    seconds: dict[str, list[float]] = {name: [] for name in records}
     with torch.no_grad():
-        for _ in range(20):
+        for name, adapter in [*adapters.items()] * 40:
             start = time.perf_counter()
             adapter(control)
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+            seconds[name].append(time.perf_counter() - start)
+    for name, record in records.items():
+        record["pass_ms"] = round(1000 * statistics.median(seconds[name]), 2)
 
 
 def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
     if not (run / "adapter" / "config.json").is_file():
         armature.train(recipe, resume=(run / "checkpoints").is_dir())
     report = evaluate(run / "adapter", data=recipe.data, count=count, batch=8)
-    adapter = armature.load_adapter(run / "adapter").float()
+    adapter = armature.load_adapter(run / "adapter")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     figures = report.to_dict()
     assert report.closed is not None
@@ -106,7 +108,6 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
         "steps": steps,
         "minutes": lines[-1]["minutes"],
         "parameters": sum(p.numel() for p in adapter.parameters()),
-        "pass_ms": round(1000 * pass_seconds(adapter, adapter.spec.in_channels), 2),
         "measure": report.measure["name"],
         "fidelity": figures["fidelity"],
         "distance_closed": figures["distance_closed"],
@@ -188,10 +189,12 @@ def main() -> None:
         if not target.is_file():
             record = measured(name, options.folder, options.steps, options.scenes, options.count)
             target.write_text(json.dumps(record, indent=2) + "\n")
-    found = [options.folder / f"{name}.json" for name in VARIANTS]
-    records = [json.loads(path.read_text()) for path in found if path.is_file()]
-    if not records:
+    found = {name: options.folder / f"{name}.json" for name in VARIANTS}
+    measured_so_far = {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
+    if not measured_so_far:
         raise SystemExit(f"nothing has been measured in {options.folder} yet")
+    add_pass_times(options.folder, measured_so_far)
+    records = list(measured_so_far.values())
     RESULT.write_text(json.dumps(records, indent=2) + "\n")
     PAGE.write_text(page(records))
     picture(records).save(PICTURE)
