@@ -108,5 +108,6 @@ def test_the_embedded_canny_recipe_starts_from_the_sketch_adapter():
     assert setup.warmth is not None
     assert "conv_in" in setup.warmth.taken
     assert not setup.warmth.fresh
-    assert setup.adapter.spec.blocks == 1
+    assert not setup.warmth.unused
+    assert setup.adapter.spec.blocks == 2
     assert setup.contract.binarize == 0.5

@@ -30,8 +30,11 @@ def test_the_adapter_takes_the_widths_of_the_bases_own_unet(small_recipe, base_f
 
 
 def test_the_recipe_decides_the_network(small_recipe):
-    spec = setup_of(small_recipe, "kind=color", "network=light", "divisor=8", "adapter.blocks=").adapter.spec
+    setup = setup_of(small_recipe, "kind=color", "network=light", "divisor=8", "adapter.blocks=")
+    spec = setup.adapter.spec
     assert (spec.network, spec.blocks, spec.divisor, spec.in_channels) == ("light", 4, 8, 3)
+    assert "open in Armature alone: diffusers' light adapter works at width/4, this one at width/8" in setup.notes[-1]
+    assert setup_of(small_recipe).notes == ()
     spec = setup_of(small_recipe, "adapter.blocks=", "channels=3").adapter.spec
     assert (spec.network, spec.blocks, spec.in_channels) == ("full", 2, 3)
 

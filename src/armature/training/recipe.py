@@ -48,7 +48,7 @@ class AdapterSettings(_Strict):
     network: "auto" is full, or full_xl for SDXL; "light" suits colour.
     channels: of the condition map; left out, the kind's contract decides.
     blocks: residual blocks a level; left out, those of `start`, else 2, and 4 for light.
-    divisor: a light level works at its width / divisor.
+    divisor: a light level works at its width / divisor; other programs know 4 only.
     start: an adapter to start from: file, folder, hub id or "embedded:KIND"; another kind is allowed.
     """
 

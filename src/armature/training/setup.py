@@ -9,6 +9,7 @@ import torch
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import AdapterSpec, Network, full_spec, full_xl_spec, light_spec
+from armature.checkpoints.config import diffusers_obstacle
 from armature.conditions.contract import InputContract, contract_for
 from armature.errors import CheckpointError, RecipeError
 from armature.generation.bases import EMBEDDED, Base, open_base
@@ -49,7 +50,10 @@ class Setup:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know before training starts."""
-        return () if self.warmth is None else self.warmth.notes
+        warmth = () if self.warmth is None else self.warmth.notes
+        if (obstacle := diffusers_obstacle(self.adapter.spec)) is None:
+            return warmth
+        return (*warmth, f"The finished folder will open in Armature alone: {obstacle}.")
 
 
 def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup:
