@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 import armature
-from armature.embedded.load import DRAWINGS
+from armature.embedded.paths import DRAWINGS
 
 PROMPT = "a red house and a green tree on grass on a sunny day"
 SEEDS = 3

@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 from torch import Tensor
 
-from armature.embedded.annotator import JOINTS, Annotator
+from armature.conditions.networks.annotator import JOINTS, Annotator
 from armature.toyworld import scene
 from armature.toyworld.palette import CLASSES
 

@@ -13,7 +13,7 @@ from typing import Any
 from install import EFFORT
 
 import armature
-from armature.embedded.load import WEIGHTS, embedded_adapter_kinds
+from armature.embedded.paths import WEIGHTS, embedded_adapter_kinds
 
 MACHINE = "2 CPU cores, shared between runs"
 

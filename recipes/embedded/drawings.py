@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from armature.embedded.load import DRAWINGS
+from armature.embedded.paths import DRAWINGS
 
 SCALE = 3
 

@@ -19,7 +19,7 @@ from common import HELD_OUT
 from diffusers import StableDiffusionPipeline
 
 import armature
-from armature.embedded.annotator import Annotation, load_network
+from armature.conditions.networks.annotator import Annotation, load_network
 from armature.evaluation.obedience import Obedience, named_things, obedience
 from armature.toyworld import Scene, scene
 from armature.toyworld.palette import CLASSES

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from armature.embedded.annotator import annotator_path
-from armature.embedded.load import WEIGHTS
+from armature.conditions.networks.annotator import annotator_path
+from armature.embedded.paths import WEIGHTS
 
 LIMIT_MB = 60
 # What the parts cost to train, beside their weights: runs are not kept for ever.

@@ -13,7 +13,7 @@ from evaluate import GUIDANCE, STEPS, draw
 from PIL import Image
 
 import armature
-from armature.embedded.load import embedded_adapter_kinds
+from armature.embedded.paths import embedded_adapter_kinds
 from armature.toyworld import Scene, scene
 
 PROMPTS = (

@@ -14,25 +14,25 @@ from armature.errors import (
     DatasetError,
     RecipeError,
 )
+from armature.version import __version__
 
 if TYPE_CHECKING:
     from armature.adapters.features import Features
+    from armature.bases.embedded import embedded_pipeline
     from armature.checkpoints.load import load_adapter
     from armature.conditions.extract import extract
-    from armature.embedded.load import embedded_pipeline
-    from armature.generate import generate
+    from armature.generation.generate import generate
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
     from armature.training.train import train
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Attachment": "armature.injection.attach",
     "Control": "armature.injection.control",
     "Features": "armature.adapters.features",
     "attach": "armature.injection.attach",
-    "embedded_pipeline": "armature.embedded.load",
+    "embedded_pipeline": "armature.bases.embedded",
+    "generate": "armature.generation.generate",
     "extract": "armature.conditions.extract",
     "load_adapter": "armature.checkpoints.load",
     "train": "armature.training.train",
@@ -59,13 +59,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "generate":
-        # The function shares its module's name; bind it over the submodule attribute.
-        value = import_module("armature.generate").generate
-    elif name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'armature' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

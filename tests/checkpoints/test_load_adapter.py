@@ -1,11 +1,9 @@
 """Every container, layout and place that an adapter comes in."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter
+from armature.checkpoints import sources
 from armature.checkpoints.config import diffusers_config
 from armature.checkpoints.keymap import to_diffusers
 from armature.checkpoints.load import load_adapter
@@ -171,9 +170,7 @@ def test_published_sdxl_openpose_takes_blue_first(make: Make, tmp_path: Path) ->
 
 def test_embedded_adapters_come_from_their_room(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_adapter(make("full_1ch"), tmp_path / "sketch")
-    room = ModuleType("armature.embedded.load")
-    room.embedded_adapter_path = lambda kind: tmp_path / kind  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "armature.embedded.load", room)
+    monkeypatch.setattr(sources, "embedded_adapter_path", lambda kind: tmp_path / kind)
     loaded = load_adapter("embedded:sketch")
     assert loaded.card.kind == "sketch"
     assert loaded.card.source == "embedded:sketch"

@@ -7,9 +7,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from armature import __version__
 from armature.cli.doctor import examine
 from armature.cli.main import app
+from armature.version import __version__
 
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "numpy", "PIL")
 
@@ -71,7 +71,7 @@ def test_doctor_names_versions_device_and_the_embedded_parts():
 
 
 def test_doctor_fails_when_the_embedded_base_is_missing(monkeypatch):
-    import armature.embedded.load as home
+    import armature.embedded.paths as home
     from armature.errors import CheckpointError
 
     def missing():

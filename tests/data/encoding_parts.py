@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import transformers
 
+from armature.bases.open import open_base
 from armature.conditions.contract import contract_for
 from armature.data.bad import BadSampleError, Problem
 from armature.data.encode import Encoder
 from armature.data.sample import Fingerprint, Framed, Picture
-from armature.generation.bases import open_base
 
 # Advice on small models would drown the tests' own output.
 diffusers.utils.logging.set_verbosity_error()

@@ -9,13 +9,13 @@ import pytest
 import torch
 from encoding_parts import FakeFrames, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
 
+from armature.bases.open import open_base
 from armature.data.bad import Problem
 from armature.data.cache import cache_folders, open_cache
 from armature.data.encode import Encoder
 from armature.data.prepare import prepare
 from armature.data.settings import CacheSettings
 from armature.errors import DatasetError
-from armature.generation.bases import open_base
 
 
 @pytest.fixture(scope="module")
@@ -350,7 +350,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(encoder, settings, monkey
         sync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("armature.atomic.os.fsync", full)
+        patch.setattr("armature.files.os.fsync", full)
         with pytest.raises(DatasetError, match=rf"{victim} cannot be written \(.*No space left on device\).*goes on"):
             prepare(FakeFrames(), encoder, settings)
     left = files(settings.folder)

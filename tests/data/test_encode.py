@@ -5,8 +5,8 @@ import pytest
 import torch
 from encoding_parts import autoencoder, sd_pipeline, xl_pipeline
 
+from armature.bases.open import open_base
 from armature.data.encode import Encoder
-from armature.generation.bases import open_base
 
 CAPTIONS = ["a red house", "two trees", ""]
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)

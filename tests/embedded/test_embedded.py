@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 import armature
 from armature.cli.main import app
+from armature.conditions.networks.annotator import load_network
 from armature.data.settings import DataSettings
-from armature.embedded.annotator import load_network
-from armature.embedded.load import (
+from armature.embedded.paths import (
     DRAWINGS,
     WEIGHTS,
     embedded_adapter_kinds,

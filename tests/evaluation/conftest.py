@@ -17,6 +17,6 @@ def small_base():
     """A random SD base of 64 pixels, opened."""
     from small_bases import sd_pipeline
 
-    from armature.generation.bases import open_base
+    from armature.bases.open import open_base
 
     return open_base(sd_pipeline())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from armature.embedded.annotator import Annotation
+from armature.conditions.networks.annotator import Annotation
 from armature.evaluation.obedience import Named, named_things, obedience
 from armature.toyworld import scene
 from armature.toyworld.palette import CLASS_INDEX, COLOUR_NAMES

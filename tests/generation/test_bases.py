@@ -9,9 +9,9 @@ import torch
 from original_layout import original_state, original_vae
 from safetensors.torch import save_file
 
+from armature.devices import DeviceSpec
 from armature.errors import CheckpointError, RecipeError
-from armature.generate import generate, open_base
-from armature.generation.place import Place
+from armature.generation.generate import generate, open_base
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_other_pipelines_are_named(bases):
 
 
 def test_size_stride_and_family_come_from_the_model(bases):
-    base = open_base(bases["sd"], place=Place.choose("cpu", "bfloat16"))
+    base = open_base(bases["sd"], place=DeviceSpec.choose("cpu", "bfloat16"))
     assert (base.size, base.stride, base.family, base.guidance) == ((64, 64), 8, "sd", 7.5)
     assert base.place.dtype is torch.bfloat16
     assert open_base(bases["sdxl"]).family == "sdxl"
@@ -126,9 +126,9 @@ def test_size_stride_and_family_come_from_the_model(bases):
 
 def test_devices_and_precisions_that_are_not_there():
     with pytest.raises(RecipeError, match="dtype is 'float8'; expected float32, float16, bfloat16"):
-        Place.choose("cpu", "float8")
+        DeviceSpec.choose("cpu", "float8")
     with pytest.raises(RecipeError, match="device is 'gpu'; expected cpu, cuda, cuda:1 or mps"):
-        Place.choose("gpu")
+        DeviceSpec.choose("gpu")
     if not torch.cuda.is_available():
         with pytest.raises(RecipeError, match="which this machine does not have"):
-            Place.choose("cuda")
+            DeviceSpec.choose("cuda")

@@ -31,7 +31,7 @@ def test_every_file_carries_the_settings_that_make_it_alone(tmp_path):
 
 
 def test_the_text_is_what_other_tools_read(tmp_path):
-    from armature import __version__
+    from armature.version import __version__
 
     write_pictures(IMAGES[:1], replace(SETTINGS, count=1), [tmp_path / "a.png"])
     with Image.open(tmp_path / "a.png") as image:

@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from armature.adapters.build import build_adapter
-from armature.generation.bases import Base, open_base
+from armature.bases.open import Base, open_base
 from armature.injection.sites import find_sites
 from armature.training.recipe_file import load_recipe, recipe_text
 from armature.training.setup import adapter_spec, set_up, training_contract

@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.spec import AdapterSpec
-from armature.atomic import replacing
 from armature.checkpoints.config import diffusers_config, diffusers_obstacle, own_config
 from armature.checkpoints.keymap import to_diffusers
 from armature.checkpoints.metadata import write_header
 from armature.checkpoints.sources import STEM
 from armature.errors import CheckpointError
+from armature.files import replacing
 
 WEIGHTS_NAME = f"{STEM}.safetensors"
 CONFIG_NAME = "config.json"

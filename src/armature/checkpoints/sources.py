@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from armature.checkpoints.hub import HubFolder
+from armature.embedded.paths import embedded_adapter_path
 from armature.errors import CheckpointError
 
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
@@ -167,12 +167,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _embedded(kind: str) -> Path:
-    # The embedded room comes after this one in the order of imports; it is asked only when a source names it.
-    try:
-        room = import_module("armature.embedded.load")
-    except ModuleNotFoundError as error:
-        raise CheckpointError(f"embedded:{kind} is not part of this installation; install Armature whole.") from error
-    path = Path(room.embedded_adapter_path(kind))
+    path = embedded_adapter_path(kind)
     if not path.is_dir():
         raise CheckpointError(f"embedded:{kind} has no weights at {path}; install Armature whole.")
     return path

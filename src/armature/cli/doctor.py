@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from armature.version import __version__
 
 _PACKAGES = (
     "torch",
@@ -45,11 +47,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
 
 def examine() -> dict[str, Any]:
     """The answers by name, JSON-ready; "problems" lists what keeps Armature from working."""
-    from armature import __version__
-    from armature.generation.place import Place
+    from armature.devices import DeviceSpec
 
     versions = {name: _version(name) for name in _PACKAGES}
-    place = Place.choose()
+    place = DeviceSpec.choose()
     adapters, base = embedded_parts()
     problems = [f"{name} is not installed" for name, version in versions.items() if version == "missing"]
     if not base:
@@ -69,15 +70,12 @@ def examine() -> dict[str, Any]:
 
 def embedded_parts() -> tuple[list[str], bool]:
     """The kinds that have an embedded adapter, and whether the embedded base is there."""
+    from armature.embedded import paths
     from armature.errors import ArmatureError
 
+    kinds = list(paths.embedded_adapter_kinds())
     try:
-        home = import_module("armature.embedded.load")
-        kinds = list(home.embedded_adapter_kinds())
-    except ModuleNotFoundError:
-        return [], False
-    try:
-        home.embedded_base_path()
+        paths.embedded_base_path()
     except ArmatureError:
         return kinds, False
     return kinds, True

@@ -46,8 +46,8 @@ def evaluate(
     if out is not None and out.exists() and not out.is_dir():
         raise RecipeError(f"--out {out} is a file; a report is a folder. Choose another name.")
     quiet_libraries()
+    from armature.bases.open import open_base
     from armature.evaluation.evaluate import evaluate as measure
-    from armature.generation.bases import open_base
 
     opened = open_base(base)
     settings = _settings(data, size or max(opened.size), conditions, extractor)

@@ -17,7 +17,7 @@ from armature.cli.control_spec import USAGE, parse_adapters, parse_control, pars
 from armature.errors import RecipeError
 
 if TYPE_CHECKING:
-    from armature.generate import Generation
+    from armature.generation.generate import Generation
 
 
 def generate(
@@ -71,7 +71,7 @@ def generate(
     requests = [parse_control(text) for text in control or []]
     adapters, wanted_size = parse_adapters(adapter or []), parse_size(size)
     quiet_libraries()
-    from armature.generate import generate as make
+    from armature.generation.generate import generate as make
     from armature.generation.record import check_target, write_pictures
 
     folder = out is not None and (out.is_dir() or str(out).endswith("/"))

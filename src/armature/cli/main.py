@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from armature import __version__
 from armature.cli.convert import convert
 from armature.cli.doctor import doctor
 from armature.cli.evaluate import evaluate
@@ -17,6 +16,7 @@ from armature.cli.inspect import inspect
 from armature.cli.prepare import prepare
 from armature.cli.train import train
 from armature.errors import ArmatureError
+from armature.version import __version__
 
 # As for wrong options, which the option parser refuses itself.
 BAD_INPUT = 2

@@ -1,24 +1,24 @@
-"""The way to the annotator that ships with Armature: the only place in this room that knows where it lives."""
+"""The embedded annotator asked about one picture of any size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from armature.conditions.fit import fit_picture
-from armature.conditions.pose import Pose
-from armature.errors import ConditionError
+from armature.conditions.pose import Pose, pose_from_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_HOME = "armature.embedded.annotator"
+# The network knows scenes of about this many pixels a side.
+_SIDE = 128
 
 
 @dataclass(frozen=True)
-class Annotation:
+class PictureMaps:
     """What the annotator sees in a picture, at the picture's size.
 
     depth: mode "L", near is bright. seg: mode "RGB", toyworld's palette. people: OpenPose joints in pixels.
@@ -29,38 +29,28 @@ class Annotation:
     people: tuple[Pose, ...]
 
 
-class Annotator(Protocol):
-    """What `armature.embedded.annotator.load_annotator()` returns: called with an RGB picture, it annotates it."""
+def annotate(picture: Image.Image) -> PictureMaps:
+    """Depth, classes and people of a toyworld-like picture of any size.
 
-    def __call__(self, picture: Image.Image) -> Annotation:
-        """Maps of the picture; they may come at another size and are brought back here."""
-        ...
-
-
-@lru_cache(maxsize=1)
-def _annotator() -> Annotator:
-    # By name and at call time: conditions stands below embedded, and must import without torch.
-    try:
-        home = import_module(_HOME)
-    except ModuleNotFoundError as error:
-        if error.name not in (_HOME, "armature.embedded"):
-            raise
-        raise ConditionError(
-            "The embedded annotator is not part of this installation; for lines use 'sketch', 'lineart' or 'canny', "
-            "which need no weights."
-        ) from error
-    return home.load_annotator()
-
-
-def annotate(picture: Image.Image) -> Annotation:
-    """Depth, classes and people of a toyworld-like picture, at its size.
-
-    Raises ConditionError when the annotator is not installed, CheckpointError when its weights are missing.
+    The network sees it with a shorter side of 128 pixels and both sides rounded to multiples of 16; the maps are
+    brought back to the picture's size. Raises CheckpointError when the annotator's weights are missing.
     """
-    found = _annotator()(picture.convert("RGB"))
+    # Conditions import without torch; only this network needs it.
+    from PIL import Image
+
+    from armature.conditions.networks.annotator import load_network
+    from armature.toyworld.palette import SEG_TABLE
+
+    scale = _SIDE / min(picture.size)
+    height, width = (max(16, round(side * scale / 16) * 16) for side in (picture.height, picture.width))
+    seen = load_network().annotate(np.asarray(fit_picture(picture.convert("RGB"), (height, width)))[None])[0]
     size = (picture.height, picture.width)
-    height, width = found.depth.height, found.depth.width
-    people = found.people
+    people = tuple(
+        pose_from_rows(np.concatenate([person.joints, person.confidence[:, None]], 1).tolist())
+        for person in seen.people
+    )
     if (height, width) != size:
         people = tuple(pose.scaled(size[1] / width, size[0] / height) for pose in people)
-    return Annotation(fit_picture(found.depth, size), fit_picture(found.seg, size, content="labels"), people)
+    depth = Image.fromarray(np.round(seen.depth * 255).astype(np.uint8))
+    seg = Image.fromarray(SEG_TABLE[seen.classes])
+    return PictureMaps(fit_picture(depth, size), fit_picture(seg, size, content="labels"), people)

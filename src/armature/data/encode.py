@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from armature.bases.open import Base
 from armature.data.identity import encoder_digest
 from armature.data.sample import TextStates
 from armature.data.text_states import Note, TextEncoders
-from armature.generation.bases import Base
 
 # Pictures that pass through the autoencoder together: as many as hold this many pixels, four of 1024 x 1024.
 _PIXELS_AT_ONCE = 4 * 1024 * 1024

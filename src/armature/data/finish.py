@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from armature.data.encode import Encoder
-from armature.data.files import replacing, sweep
+from armature.data.files import replacing
 from armature.data.manifest import VERSION, Holds, Manifest, ShardRecord, read_record, record_path
 from armature.data.sample import Frames
 from armature.data.shard_job import described, pairs
@@ -17,6 +17,7 @@ from armature.data.shard_plan import ShardPlan
 from armature.data.shard_rows import text_tensors
 from armature.data.store import EMPTY, INDEX
 from armature.errors import DatasetError
+from armature.files import sweep
 
 
 def finish_store(

@@ -11,7 +11,6 @@ from typing import TypeGuard
 
 from armature.data.attempt import Failure, Found, Once, try_frame, try_picture
 from armature.data.encode import Encoder
-from armature.data.files import file_digest
 from armature.data.manifest import Holds, ShardRecord, Written, read_record, record_path, write_record
 from armature.data.prefetch import Prefetch
 from armature.data.sample import Framed, Frames, Picture
@@ -19,6 +18,7 @@ from armature.data.shard import write_shard
 from armature.data.shard_plan import ShardPlan
 from armature.data.shard_rows import ControlRow, PictureRow, control_tensors, picture_tensors
 from armature.errors import DatasetError
+from armature.files import file_digest
 
 
 @dataclass

@@ -11,10 +11,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from armature.data.files import file_digest
 from armature.data.manifest import Manifest
 from armature.data.shard import Shard, check_size, damaged
 from armature.errors import DatasetError
+from armature.files import file_digest
 
 INDEX = "index.safetensors"
 EMPTY = "empty.safetensors"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from armature import __version__
 from armature.adapters.base import Adapter
+from armature.bases.open import Base, open_base
 from armature.checkpoints.load import load_adapter
 from armature.conditions.contract import InputContract, contract_for
 from armature.data.sample import Framed, Frames
@@ -28,11 +28,11 @@ from armature.evaluation.passes import Passes, Progress, run_passes
 from armature.evaluation.report import PASSES, Report
 from armature.evaluation.samples import Chosen, choose, open_samples, scenes_behind
 from armature.evaluation.sheet import contact_sheet
-from armature.generation.bases import Base, open_base
+from armature.files import public_name
 from armature.generation.samplers import sampler_name
-from armature.generation.settings import public_name
 from armature.injection.fit import check_fit
 from armature.injection.sites import find_sites
+from armature.version import __version__
 
 SHEET_ROWS = 12
 
@@ -168,7 +168,7 @@ def _objects(
     frames: tuple[Framed, ...], pictures: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, dict[str, Figure]] | None:
     """For scenes of toyworld: does each pass show what the captions name?"""
-    from armature.embedded.annotator import load_network
+    from armature.conditions.networks.annotator import load_network
 
     scenes = scenes_behind(frames)
     if scenes is None or any(frame.pixels.shape[0] % 16 for frame in frames):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from armature.atomic import replacing
 from armature.errors import ArmatureError
+from armature.files import replacing
 
 
 def write_whole(path: str | Path, content: bytes | str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from armature.embedded.annotator import Annotation
+from armature.conditions.networks.annotator import Annotation
 from armature.toyworld.palette import CLASS_INDEX, COLOUR_NAMES
 from armature.toyworld.scene import Scene
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from armature.adapters.features import Features
+from armature.bases.open import Base
 from armature.data.sample import TextStates
 from armature.errors import RecipeError
 from armature.evaluation.autoencoder import decode, wide_autoencoder
-from armature.generation.bases import Base
 from armature.injection.hooks import injected
 
 

@@ -14,9 +14,10 @@ from armature.conditions.control_map import PreparedControl, prepare_control
 from armature.conditions.extract import extract
 from armature.conditions.kinds import canonical_kind
 from armature.conditions.picture import read_pixels
+from armature.devices import DeviceSpec
 from armature.errors import ConditionError, RecipeError
-from armature.generation.place import Place
-from armature.generation.settings import ControlSettings, name_picture, public_name
+from armature.files import public_name
+from armature.generation.settings import ControlSettings, name_picture
 from armature.injection.control import Control, Guidance
 from armature.injection.mask import read_masks
 
@@ -54,7 +55,7 @@ class ResolvedControl:
 
 
 def resolve_controls(
-    given: Any, adapters: Mapping[str, Any] | None, *, embedded: bool, place: Place
+    given: Any, adapters: Mapping[str, Any] | None, *, embedded: bool, place: DeviceSpec
 ) -> tuple[ResolvedControl, ...]:
     """Load the adapters of all controls and check every picture, before the base model is opened.
 
@@ -115,7 +116,7 @@ def _request(one: Any) -> Control | ControlRequest:
     return ControlRequest(canonical_kind(one.kind), one.image, **values)
 
 
-def _load(kind: str, source: Any, place: Place) -> Adapter:
+def _load(kind: str, source: Any, place: DeviceSpec) -> Adapter:
     if isinstance(source, Adapter):
         return source
     if not isinstance(source, (str, Path)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from armature.generation.bases import Base
+from armature.bases.open import Base
 from armature.generation.samplers import Sampler, make_scheduler
 from armature.generation.settings import Mode
 

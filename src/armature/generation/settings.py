@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from armature.errors import ConditionError
+from armature.version import __version__
 
 Mode = Literal["text", "image", "inpaint"]
 
@@ -84,8 +85,6 @@ class Settings:
 
     def to_record(self) -> dict[str, Any]:
         """JSON-ready values with the version of their form and the program that wrote them."""
-        from armature import __version__
-
         return {"version": RECORD_VERSION, "kind": "generation", "software": f"armature {__version__}", **asdict(self)}
 
     @classmethod
@@ -144,9 +143,3 @@ def name_picture(source: Any) -> PictureName:
 
     pixels = np.asarray(tensor_to_numpy(source) if is_tensor(source) else source)
     return PictureName("(given)", hashlib.sha256(pixels.tobytes()).hexdigest())
-
-
-def public_name(source: Any) -> str:
-    """How a model's source is recorded: hub ids and embedded names whole, local paths by their last part."""
-    text = str(source)
-    return Path(text).expanduser().name if Path(text).expanduser().exists() or Path(text).is_absolute() else text

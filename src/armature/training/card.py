@@ -8,12 +8,12 @@ from typing import Any
 
 from PIL import Image
 
-from armature import __version__
 from armature.adapters.base import Adapter, AdapterCard
 from armature.generation.settings import public_name
 from armature.training.curves import draw_curves
 from armature.training.metrics import series
 from armature.training.recipe import Recipe
+from armature.version import __version__
 
 _FAMILIES = {"sd": "Stable Diffusion 1.x / 2.x", "sdxl": "SDXL"}
 # File name -> title, and which figures of the log it shows.

@@ -11,8 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from armature.adapters.base import Adapter
 from armature.data.sample import EncodedBatch, TextStates
+from armature.devices import PRECISIONS
 from armature.errors import CheckpointError, RecipeError
-from armature.generation.place import PRECISIONS
 from armature.injection.hooks import Injection
 from armature.training.draws import Drawn, Draws
 from armature.training.ema import Ema

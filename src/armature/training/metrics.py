@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from armature.atomic import replacing
 from armature.errors import RecipeError
+from armature.files import replacing
 
 NAME = "metrics.jsonl"
 

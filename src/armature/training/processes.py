@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from armature.devices import DeviceSpec
 from armature.errors import ArmatureError
-from armature.generation.place import Place
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Processes:
         device: for a process that is alone, and "cpu" for all; else accelerate gives each process its GPU.
         Raises RecipeError for a device that this machine does not have. Call it once, and `leave` at the end.
         """
-        place = Place.choose(device)
+        place = DeviceSpec.choose(device)
         if max(int(os.environ.get(name) or 1) for name in _WORLD_NAMES) == 1:
             return cls(device=place.device)
         from accelerate import PartialState

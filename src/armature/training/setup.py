@@ -9,11 +9,11 @@ import torch
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import AdapterSpec, Network, full_spec, full_xl_spec, light_spec
+from armature.bases.open import EMBEDDED, Base, open_base
 from armature.checkpoints.config import diffusers_obstacle
 from armature.conditions.contract import InputContract, contract_for
+from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
-from armature.generation.bases import EMBEDDED, Base, open_base
-from armature.generation.place import PRECISIONS, Place
 from armature.injection.sites import SiteMap, find_sites
 from armature.training.recipe import AdapterSettings, Precision, Recipe
 from armature.training.step import freeze
@@ -79,14 +79,14 @@ def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup
     return Setup(recipe, base, contract, adapter, training_precision(recipe, base), warmth)
 
 
-def base_place(recipe: Recipe, device: torch.device | str | None = None) -> Place:
+def base_place(recipe: Recipe, device: torch.device | str | None = None) -> DeviceSpec:
     """Device and precision of the base: "auto" is bfloat16 on a GPU that has it, else float16; float32 elsewhere.
 
     Raises RecipeError for a device that this machine does not have, and for half precision on a CPU.
     """
-    # Place's own choice of a precision is for generating; only its device is used here.
-    chosen = Place.choose(device, torch.float32).device
-    return Place(chosen, _precision(recipe.base.precision, chosen, "base.precision"))
+    # DeviceSpec's own choice of a precision is for generating; only its device is used here.
+    chosen = DeviceSpec.choose(device, torch.float32).device
+    return DeviceSpec(chosen, _precision(recipe.base.precision, chosen, "base.precision"))
 
 
 def training_precision(recipe: Recipe, base: Base) -> torch.dtype:

@@ -18,7 +18,7 @@ def small_base():
     """A random SD base of 64 pixels, opened and frozen."""
     from small_bases import sd_pipeline
 
-    from armature.generation.bases import open_base
+    from armature.bases.open import open_base
     from armature.training.step import freeze
 
     base = open_base(sd_pipeline())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from armature.bases.open import Base
 from armature.conditions.contract import InputContract
 from armature.data.sample import Batches
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure
 from armature.evaluation.measure_for import measure_for
 from armature.evaluation.painter import Painter
-from armature.generation.bases import Base
 from armature.training.held_out import Probe
 from armature.training.recipe import Recipe
 from armature.training.step import alphas_of

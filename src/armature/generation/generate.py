@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from armature.bases.open import EMBEDDED, Base, open_base
+from armature.devices import DeviceSpec
 from armature.errors import RecipeError
-from armature.generation.bases import EMBEDDED, Base, open_base
 from armature.generation.controls import ControlRequest, ResolvedControl, resolve_controls
 from armature.generation.pictures import FittedStart, Start, finished, natural_size
 from armature.generation.pipelines import pipeline_for
-from armature.generation.place import Place
 from armature.generation.samplers import find_sampler, sampler_name
 from armature.generation.settings import Mode, Settings, name_picture
 from armature.generation.wishes import Wishes, check_size, text_notes
@@ -80,7 +78,7 @@ def generate(
     sampler: a name of `armature.generation.samplers.SAMPLERS`; left out, the base's own.
     seed: 0 to 9e15; left out, drawn. count: pictures, with seeds seed, seed + 1, ...
     size: (width, height) in pixels, multiples of the base's latent stride (8); left out, the base's own, or that of
-        `init`. vae, config: see `open_base`. device, dtype: see `Place.choose`.
+        `init`. vae, config: see `open_base`. device, dtype: see `DeviceSpec.choose`.
     progress: called with (U-Net steps done, all steps of this call) after every step; raising there ends the call.
     Raises RecipeError (all wrong values at once), ConditionError, CheckpointError or AttachError, before the first
     step wherever that can be known.
@@ -93,7 +91,7 @@ def generate(
     if there is not None and (device is not None or dtype is not None):
         raise RecipeError("The base is open already; move it yourself (pipeline.to), and leave device and dtype out.")
     embedded = there.embedded if there else base in (None, EMBEDDED)
-    place = there.place if there else Place.choose(device, dtype, embedded=embedded)
+    place = there.place if there else DeviceSpec.choose(device, dtype, embedded=embedded)
     # Before the base, which may be a download: what is wrong with a control is then told at once.
     resolved = resolve_controls(controls, adapters, embedded=embedded, place=place)
     opened = open_base(there or base, vae=vae, config=config, place=place)
@@ -187,13 +185,3 @@ def _mode(start: Start | None, base: Base) -> Mode:
             "(--init and --inpaint), or another base."
         )
     return mode
-
-
-class _CallableModule(ModuleType):
-    """Lets `armature.generate(...)` work also after `import armature.generate` has put this module in its place."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Generation:
-        return generate(*arguments, **named)
-
-
-sys.modules[__name__].__class__ = _CallableModule

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from armature.bases.embedded import embedded_pipeline
+from armature.bases.single_file import SINGLE_FILE_ENDINGS, load_single_file, load_vae
+from armature.devices import DeviceSpec, precision_argument
 from armature.errors import AttachError, CheckpointError
-from armature.generation.place import Place, precision_argument
-from armature.generation.settings import public_name
-from armature.generation.single_file import SINGLE_FILE_ENDINGS, load_single_file, load_vae
+from armature.files import public_name
 from armature.injection.sites import find_sites
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 EMBEDDED = "embedded"
 
@@ -41,9 +41,9 @@ class Base:
     embedded: bool
 
     @property
-    def place(self) -> Place:
+    def place(self) -> DeviceSpec:
         """Device and precision of its U-Net; under offloading the device where it runs."""
-        return Place(self.pipeline._execution_device, self.pipeline.unet.dtype)
+        return DeviceSpec(self.pipeline._execution_device, self.pipeline.unet.dtype)
 
     @property
     def stride(self) -> int:
@@ -73,7 +73,7 @@ def open_base(
     *,
     vae: str | Path | None = None,
     config: str | Path | None = None,
-    place: Place | None = None,
+    place: DeviceSpec | None = None,
 ) -> Base:
     """Open a base model.
 
@@ -94,9 +94,9 @@ def open_base(
         base = _checked(source, type(source).__name__)
         return base if vae is None else _other_vae(base, vae)
     embedded = source is None or source == EMBEDDED
-    place = place or Place.choose(embedded=embedded)
+    place = place or DeviceSpec.choose(embedded=embedded)
     if source is None or embedded:
-        base = replace(_checked(_embedded(place.dtype), EMBEDDED), embedded=True)
+        base = replace(_checked(embedded_pipeline(place.dtype), EMBEDDED), embedded=True)
     elif single:
         base = _checked(load_single_file(Path(source).expanduser(), config, place.dtype), public_name(source))
         base = replace(base, config="" if config is None else public_name(config))
@@ -108,19 +108,7 @@ def open_base(
     return base
 
 
-def _embedded(dtype: torch.dtype) -> Any:
-    try:
-        home = import_module("armature.embedded.load")
-    except ModuleNotFoundError as error:
-        if error.name != "armature.embedded.load":
-            raise
-        raise CheckpointError(
-            "The embedded model is not part of this installation; install Armature whole, or give a base."
-        ) from error
-    return home.embedded_pipeline(dtype)
-
-
-def _pretrained(source: str, place: Place) -> Any:
+def _pretrained(source: str, place: DeviceSpec) -> Any:
     """A pipeline from a diffusers folder or the hub."""
     from diffusers import DiffusionPipeline
 

@@ -12,7 +12,7 @@ PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": to
 
 
 @dataclass(frozen=True)
-class Place:
+class DeviceSpec:
     """A device and a precision."""
 
     device: torch.device
@@ -21,7 +21,7 @@ class Place:
     @classmethod
     def choose(
         cls, device: torch.device | str | None = None, dtype: torch.dtype | str | None = None, *, embedded: bool = False
-    ) -> Place:
+    ) -> DeviceSpec:
         """The wanted device and precision; what is left open becomes the machine's best.
 
         device: "cpu", "cuda", "cuda:1", "mps"... dtype: "float32", "float16", "bfloat16" or torch's own; left out,

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from armature.conditions.embedded_annotator import Annotation as Maps
-from armature.conditions.fit import fit_picture
-from armature.conditions.pose import pose_from_rows
-from armature.errors import CheckpointError, ConditionError
-from armature.toyworld.palette import CLASS_INDEX, CLASSES, COLOUR_NAMES, SEG_TABLE
+from armature.embedded.paths import annotator_path
+from armature.errors import ConditionError
+from armature.toyworld.palette import CLASS_INDEX, CLASSES, COLOUR_NAMES
 
 JOINTS = 18
 _SEG, _COLOURS = len(CLASSES), 1 + len(COLOUR_NAMES)
@@ -155,48 +151,12 @@ def _people(classes: np.ndarray, heat: np.ndarray) -> list[Person]:
     return people
 
 
-class PictureAnnotator:
-    """The annotator as the conditions room calls it: one PIL picture of any size in, its maps out.
-
-    The network knows scenes of about 128 pixels, so a picture is brought to that size first (shorter side 128, sides
-    rounded to multiples of 16); the maps come back at the size that the network saw.
-    """
-
-    def __init__(self, network: Annotator) -> None:
-        self.network = network
-
-    def __call__(self, picture: Image.Image) -> Maps:
-        """Depth, classes in toyworld's palette and people of an RGB picture."""
-        scale = 128 / min(picture.size)
-        height, width = (max(16, round(side * scale / 16) * 16) for side in (picture.height, picture.width))
-        found = self.network.annotate(np.asarray(fit_picture(picture, (height, width)))[None])[0]
-        people = tuple(
-            pose_from_rows(np.concatenate([person.joints, person.confidence[:, None]], 1).tolist())
-            for person in found.people
-        )
-        depth = Image.fromarray(np.round(found.depth * 255).astype(np.uint8))
-        return Maps(depth, Image.fromarray(SEG_TABLE[found.classes]), people)
-
-
-def annotator_path() -> Path:
-    """Where the shipped weights lie."""
-    return Path(__file__).parent / "weights" / "annotator.safetensors"
-
-
 @cache
 def load_network() -> Annotator:
     """The shipped network, in float32 on the CPU, ready to use. CheckpointError when its weights are missing."""
-    path = annotator_path()
-    if not path.is_file():
-        raise CheckpointError(f"The embedded annotator's weights are missing at {path}; install Armature whole.")
     annotator = Annotator()
-    state = load_file(path)
+    state = load_file(annotator_path())
     annotator.load_state_dict(
         {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     )
     return annotator.eval()
-
-
-def load_annotator() -> PictureAnnotator:
-    """What `armature extract embedded:depth` and its like ask. CheckpointError when the weights are missing."""
-    return PictureAnnotator(load_network())

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from armature.devices import precision_argument
 from armature.errors import CheckpointError
-from armature.generation.place import precision_argument
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 

@@ -1,15 +1,10 @@
-"""The shipped model: where its files lie, and how to open them."""
+"""Where the files of the shipped model lie."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from armature.errors import CheckpointError
-
-if TYPE_CHECKING:
-    import torch
-    from diffusers import StableDiffusionPipeline
 
 WEIGHTS = Path(__file__).parent / "weights"
 DRAWINGS = Path(__file__).parent / "drawings"
@@ -38,16 +33,9 @@ def embedded_adapter_path(kind: str) -> Path:
     return path
 
 
-def embedded_pipeline(dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
-    """The embedded base as a pipeline on the CPU, 128 x 128 pixels, without a safety checker.
-
-    dtype: precision of its weights, float32 unless given; the files are half precision.
-    Raises CheckpointError when the weights are missing.
-    """
-    import torch
-    from diffusers import StableDiffusionPipeline
-
-    from armature.generation.place import precision_argument
-
-    precision = precision_argument(dtype or torch.float32)
-    return StableDiffusionPipeline.from_pretrained(embedded_base_path(), local_files_only=True, **precision)
+def annotator_path() -> Path:
+    """The weights of the embedded annotator network. CheckpointError when the installation lacks them."""
+    path = WEIGHTS / "annotator.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"The embedded annotator's weights are missing at {path}; install Armature whole.")
+    return path
