@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 import armature
-from armature.data.encode import Encoder
-from armature.data.open_batches import open_batches
+from armature.data.encoding.encoder import Encoder
+from armature.data.loader.open_batches import open_batches
 from armature.injection.hooks import injected
 from armature.training.display import open_display
 from armature.training.learner import Learner

@@ -32,7 +32,8 @@ from torch import nn
 import armature
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
-from armature.data.sample import EncodedBatch, TextStates
+from armature.data.encoding.batch import EncodedBatch
+from armature.data.encoding.text import TextStates
 from armature.injection.hooks import injected
 from armature.training.learner import Learner
 from armature.training.loss import mean_squared_error, noised

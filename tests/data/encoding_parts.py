@@ -10,9 +10,10 @@ import transformers
 
 from armature.bases.open import open_base
 from armature.conditions.contract import contract_for
-from armature.data.bad import BadSampleError, Problem
-from armature.data.encode import Encoder
-from armature.data.sample import Fingerprint, Framed, Picture
+from armature.data.encoding.encoder import Encoder
+from armature.data.samples.sample import Framed, Picture
+from armature.data.sources.bad import BadSampleError, Problem
+from armature.data.sources.source import Fingerprint
 
 # Advice on small models would drown the tests' own output.
 diffusers.utils.logging.set_verbosity_error()

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from armature.conditions.contract import contract_for
-from armature.data.dataset import open_dataset
+from armature.data.samples.dataset import open_dataset
 from armature.data.settings import DataSettings
 
 SIZES = [(96, 64), (64, 96), (80, 80), (128, 64), (64, 64), (72, 100)]

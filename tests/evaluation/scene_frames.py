@@ -1,7 +1,7 @@
 """Scenes of toyworld as `Frames`, all of them held out, without the data room."""
 
-from armature.data.bad import BadSampleError, Problem
-from armature.data.sample import Framed
+from armature.data.samples.sample import Framed
+from armature.data.sources.bad import BadSampleError, Problem
 from armature.toyworld import scene
 
 FIRST = 10_000_000

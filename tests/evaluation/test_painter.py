@@ -8,7 +8,7 @@ from small_bases import sd_adapter, sd_pipeline, xl_adapter, xl_pipeline
 
 import armature
 from armature.bases.open import open_base
-from armature.data.text_states import TextEncoders
+from armature.data.encoding.text import TextEncoders
 from armature.errors import RecipeError
 from armature.evaluation.autoencoder import decode, through_autoencoder, wide_autoencoder
 from armature.evaluation.painter import Painter

@@ -6,7 +6,8 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
-from armature.data.sample import EncodedBatch, TextStates
+from armature.data.encoding.batch import EncodedBatch
+from armature.data.encoding.text import TextStates
 from armature.training.loop import fit
 from armature.training.recipe import TrainSettings, WatchSettings
 from armature.training.run_folder import RunFolder

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_training import PositionBatches, settings
 
-from armature.data.sample import TextStates
+from armature.data.encoding.text import TextStates
 from armature.training.draws import Draws
 
 MANY = range(4000)

@@ -16,7 +16,7 @@ from armature.adapters.base import Adapter
 from armature.bases.open import Base, open_base
 from armature.checkpoints.load import load_adapter
 from armature.conditions.contract import InputContract, contract_for
-from armature.data.sample import Framed, Frames
+from armature.data.samples.sample import Framed, Frames
 from armature.data.settings import DataSettings
 from armature.errors import RecipeError
 from armature.evaluation.fidelity import Measure, fidelity_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from armature.data.open_source import TOYWORLD
 from armature.data.settings import DataSettings, OptionValue
+from armature.data.sources.open import TOYWORLD
 from armature.evaluation.fidelity import Measure, fidelity_of
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from armature.adapters.features import Features
 from armature.bases.open import Base
-from armature.data.sample import TextStates
+from armature.data.encoding.text import TextStates
 from armature.errors import RecipeError
 from armature.evaluation.autoencoder import decode, wide_autoencoder
 from armature.injection.hooks import injected

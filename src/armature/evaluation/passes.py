@@ -12,8 +12,8 @@ import torch
 from armature.adapters.base import Adapter
 from armature.adapters.features import Features
 from armature.conditions.contract import InputContract
-from armature.data.collate import control_tensor, stack_controls
-from armature.data.text_states import TextEncoders
+from armature.data.encoding.batch import control_tensor, stack_controls
+from armature.data.encoding.text import TextEncoders
 from armature.evaluation.autoencoder import through_autoencoder, wide_autoencoder
 from armature.evaluation.painter import Painter
 from armature.evaluation.samples import Chosen

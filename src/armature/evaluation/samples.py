@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from armature.conditions.contract import InputContract
-from armature.data.bad import BadSampleError
-from armature.data.dataset import open_dataset
-from armature.data.sample import Framed, Frames
+from armature.data.samples.dataset import open_dataset
+from armature.data.samples.sample import Framed, Frames
 from armature.data.settings import DataSettings
+from armature.data.sources.bad import BadSampleError
 from armature.errors import DatasetError
 from armature.evaluation.fidelity import Measure
 from armature.evaluation.measure_for import is_toyworld, settled

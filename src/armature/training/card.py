@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from armature.adapters.base import Adapter, AdapterCard
-from armature.generation.settings import public_name
+from armature.files import public_name
 from armature.training.curves import draw_curves
 from armature.training.metrics import series
 from armature.training.recipe import Recipe

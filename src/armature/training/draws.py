@@ -14,7 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from armature.data.sample import EncodedBatch, TextStates
+from armature.data.encoding.batch import EncodedBatch
+from armature.data.encoding.text import TextStates
 from armature.training.recipe import TrainSettings
 from armature.training.step import Batch
 from armature.training.timesteps import drawn_timesteps

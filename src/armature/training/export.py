@@ -14,7 +14,7 @@ from armature.adapters.base import Adapter, AdapterCard
 from armature.checkpoints.save import write_folder, write_original
 from armature.errors import CheckpointError
 from armature.evaluation.files import write_picture, write_whole
-from armature.generation.settings import public_name
+from armature.files import public_name
 from armature.training.card import Summary, curve_pictures, model_card
 from armature.training.metrics import read_metrics
 from armature.training.recipe import Recipe

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from armature.adapters.base import Adapter
-from armature.data.sample import EncodedBatch
+from armature.data.encoding.batch import EncodedBatch
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.loss import noised, target

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from armature.adapters.base import Adapter
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.injection.hooks import injected
 from armature.training.learner import Learner
 from armature.training.processes import Processes

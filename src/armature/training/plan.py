@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from armature.data.cache import CacheFolders, cache_folders
-from armature.data.dataset import Dataset
-from armature.data.encode import Encoder
-from armature.data.order import Cut, Order, by_bucket
-from armature.data.store import Store
+from armature.data.cache.cache import CacheFolders, cache_folders
+from armature.data.cache.store import Store
+from armature.data.encoding.encoder import Encoder
+from armature.data.loader.sampler import Cut, Order
+from armature.data.samples.dataset import Dataset
+from armature.data.samples.sample import by_bucket
 from armature.training.memory import MemoryEstimate, estimate_memory
 from armature.training.prepare_data import open_data
 from armature.training.recipe import Recipe

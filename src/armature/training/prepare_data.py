@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from armature.data.cache import Cache
-from armature.data.dataset import Dataset, open_dataset
-from armature.data.encode import Encoder
-from armature.data.prepare import prepare
+from armature.data.cache.build import prepare
+from armature.data.cache.cache import Cache
+from armature.data.encoding.encoder import Encoder
+from armature.data.samples.dataset import Dataset, open_dataset
 from armature.errors import RecipeError
 from armature.training.display import Display, open_display
 from armature.training.processes import Processes
@@ -72,7 +72,7 @@ def open_data(setup: Setup) -> Dataset:
 
 
 def fill_cache(setup: Setup, dataset: Dataset, encoder: Encoder, processes: Processes, display: Display) -> Cache:
-    """The cache of the recipe's data; bad samples are told when it is whole. See `armature.data.prepare.prepare`."""
+    """The cache of the recipe's data; bad samples are told when it is whole. See `prepare`."""
     cache = prepare(
         dataset,
         encoder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.errors import RecipeError
 from armature.training.clock import Clock
 from armature.training.duration import Duration

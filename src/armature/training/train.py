@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from armature.data.batches import OrderedBatches
-from armature.data.encode import Encoder
-from armature.data.open_batches import open_batches
+from armature.data.encoding.encoder import Encoder
+from armature.data.loader.loader import OrderedBatches
+from armature.data.loader.open_batches import open_batches
 from armature.training.boards import open_boards
 from armature.training.display import Display, open_display
 from armature.training.duration import Duration

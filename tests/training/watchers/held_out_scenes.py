@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from armature.conditions.contract import contract_for
-from armature.data.collate import control_tensor, stack_controls
-from armature.data.encode import Encoder
-from armature.data.sample import EncodedBatch
+from armature.data.encoding.batch import EncodedBatch, control_tensor, stack_controls
+from armature.data.encoding.encoder import Encoder
 from armature.toyworld import scene
 
 CONTRACT = contract_for("sketch")

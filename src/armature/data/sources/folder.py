@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from armature.data.bad import Problem
-from armature.data.parts import FilePart
+from armature.data.sources.bad import Problem
+from armature.data.sources.byte_source import FilePart
 from armature.data.sources.listed import Entry, ListedSource, Words
 from armature.data.sources.pairing import MapFolder, conditions_folder, pictures_under, stem_of
 from armature.errors import DatasetError

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from armature.data.bad import Problem
-from armature.data.parts import LazyPart
+from armature.data.sources.bad import Problem
+from armature.data.sources.byte_source import LazyPart
 from armature.data.sources.library import library
 from armature.data.sources.listed import Entry, ListedSource, Words
 from armature.errors import DatasetError

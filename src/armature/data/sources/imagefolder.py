@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from armature.data.bad import Problem
-from armature.data.parts import FilePart
+from armature.data.sources.bad import Problem
+from armature.data.sources.byte_source import FilePart
 from armature.data.sources.listed import Entry, ListedSource
 from armature.data.sources.pairing import MapFolder, conditions_folder, stem_of
 from armature.errors import DatasetError

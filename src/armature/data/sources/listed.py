@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from armature.data.bad import BadSampleError, Problem
-from armature.data.parts import Part, ends_digest
-from armature.data.reading import Upright, in_colour, read_upright, upright_size
-from armature.data.sample import Fingerprint, Sample
+from armature.data.sources.bad import BadSampleError, Problem
+from armature.data.sources.byte_source import Part, ends_digest
+from armature.data.sources.reading import Upright, in_colour, read_upright, upright_size
+from armature.data.sources.source import Fingerprint, Sample
 from armature.errors import ConditionError
 
 PICTURE_ENDINGS = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"})

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from armature.data.bad import Problem
-from armature.data.parts import FilePart
+from armature.data.sources.bad import Problem
+from armature.data.sources.byte_source import FilePart
 from armature.data.sources.listed import PICTURE_ENDINGS
 from armature.errors import DatasetError
 

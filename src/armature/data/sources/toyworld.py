@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 
-from armature.data.bad import Problem
-from armature.data.sample import Fingerprint, Sample
+from armature.data.sources.bad import Problem
+from armature.data.sources.source import Fingerprint, Sample
 from armature.errors import DatasetError
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.maps import pose_map

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
 
-from armature.data.bad import Problem
-from armature.data.parts import FilePart
+from armature.data.sources.bad import Problem
+from armature.data.sources.byte_source import FilePart
 from armature.data.sources.library import library
 from armature.data.sources.listed import PICTURE_ENDINGS, Entry, ListedSource, Words
 from armature.errors import DatasetError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from armature.bases.open import Base
 from armature.conditions.contract import InputContract
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure
 from armature.evaluation.measure_for import measure_for

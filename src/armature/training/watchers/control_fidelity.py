@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from armature.conditions.contract import InputContract
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure, distance_closed
 from armature.evaluation.painter import Painter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.training.duration import Duration
 from armature.training.held_out import HeldOutLoss, Probe
 from armature.training.watcher import Moment

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from armature.adapters.base import Adapter
 from armature.conditions.contract import InputContract
-from armature.data.sample import EncodedBatch, TextStates
+from armature.data.encoding.batch import EncodedBatch
+from armature.data.encoding.text import TextStates
 from armature.evaluation.maps import control_map
 from armature.evaluation.painter import Painter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from armature.conditions.contract import InputContract
-from armature.data.sample import Batches
+from armature.data.loader.loader import Batches
 from armature.evaluation.files import write_picture
 from armature.evaluation.painter import Painter
 from armature.evaluation.sheet import contact_sheet

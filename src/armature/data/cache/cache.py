@@ -1,0 +1,162 @@
+"""A cache of encoded samples on disk: found by content, read a batch at a time.
+
+It has two stores. One holds what the base's encoders say of pictures and captions, the other the control maps; adapters
+of several kinds, and trials with other extractors, share the first, and other bases the second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from armature.data.cache.manifest import VERSION, Holds
+from armature.data.cache.store import EMPTY, Store, load_tensors
+from armature.data.encoding.batch import StoredBatch, stack_controls
+from armature.data.encoding.encoder import Encoder
+from armature.data.encoding.text import TextStates
+from armature.data.samples.attempt import Failure
+from armature.data.samples.sample import Frames
+from armature.data.settings import CacheSettings
+from armature.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class CacheFolders:
+    """Where the two stores of a cache lie, whether they are there or not."""
+
+    pictures: Path
+    controls: Path
+
+    def of(self, holds: Holds) -> Path:
+        """The folder of one of them."""
+        return self.pictures if holds == "pictures" else self.controls
+
+
+def cache_folders(frames: Frames, encoder: Encoder, settings: CacheSettings) -> CacheFolders:
+    """Where the cache of these samples, this base and these settings lies.
+
+    A name changes with everything that decides the content, and with nothing else. Of both: which samples are there and
+    which of them are held out, their frames, the number of variants, the format. Of pictures also the encoders' weights
+    and precision; of controls the maps and how they are made.
+    """
+    found = frames.fingerprint()
+    folder = Path(settings.folder).expanduser()
+    pictures = _name(frames, settings, found.pictures, encoder.identity(), str(encoder.text_dtype))
+    return CacheFolders(folder / f"pictures-{pictures}", folder / f"controls-{_name(frames, settings, found.whole)}")
+
+
+def open_cache(frames: Frames, encoder: Encoder, settings: CacheSettings) -> Cache | None:
+    """The finished cache of these samples, or None when it is not there yet or not finished.
+
+    Raises DatasetError when it was finished and a file of it is missing or has another size by now.
+    """
+    folders = cache_folders(frames, encoder, settings)
+    pictures, controls = Store.finished(folders.pictures), Store.finished(folders.controls)
+    return None if pictures is None or controls is None else Cache(pictures, controls)
+
+
+class Cache:
+    """A finished cache: the samples, in the variants, that both of its stores have.
+
+    pictures, controls: of the same frames. variants: framings of each sample.
+    """
+
+    def __init__(self, pictures: Store, controls: Store) -> None:
+        self.pictures, self.controls, self.variants = pictures, controls, pictures.manifest.variants
+        # Entries are numbered as the pictures' rows lie.
+        wanted, there = pictures.keys(self.variants), controls.keys(self.variants)
+        order = np.argsort(there, kind="stable")
+        at = np.minimum(np.searchsorted(there, wanted, sorter=order), max(0, len(there) - 1))
+        matching = there[order[at]] == wanted if len(there) else np.zeros(len(wanted), bool)
+        self._picture_row, self._control_row = np.flatnonzero(matching), order[at[matching]]
+        self._shard, self._place = pictures.shard[self._picture_row], pictures.place[self._picture_row]
+        numbers, held = pictures.number[self._picture_row], pictures.held[self._picture_row]
+        self._held = np.flatnonzero(held)
+        # Rows lie sample by sample, variants in order; a stable sort by number makes each sample's rows findable.
+        training = np.flatnonzero(~held)
+        self._sorted = training[np.argsort(numbers[training], kind="stable")]
+        self._known, self._first, self._count = np.unique(numbers[self._sorted], return_index=True, return_counts=True)
+        empty = load_tensors(pictures.folder / EMPTY)
+        self.empty = TextStates(empty["text"], empty.get("pooled"))
+
+    @property
+    def folders(self) -> CacheFolders:
+        """Where it lies."""
+        return CacheFolders(self.pictures.folder, self.controls.folder)
+
+    @property
+    def failed(self) -> tuple[Failure, ...]:
+        """Every framing that could not be made, once."""
+        both = (*self.pictures.manifest.failed, *self.controls.manifest.failed)
+        return tuple({(failure.number, failure.variant): failure for failure in both}.values())
+
+    def training(self) -> dict[tuple[int, int], np.ndarray]:
+        """Numbers of the usable training samples by bucket (width, height)."""
+        return self._by_bucket(self._known, self._shard[self._sorted[self._first]])
+
+    def held_out(self) -> dict[tuple[int, int], np.ndarray]:
+        """Entries, for `read`, of the held-out samples by bucket (width, height), in the frames' order."""
+        return self._by_bucket(self._held, self._shard[self._held])
+
+    def places(self, entries: np.ndarray) -> np.ndarray:
+        """Where the samples of these entries stand in `Frames.training` or `Frames.held_out`."""
+        return self._place[entries]
+
+    def entries(self, numbers: np.ndarray, variants: np.ndarray) -> np.ndarray:
+        """Entries, for `read`, of training samples; numbers, variants: (n,).
+
+        A sample of which some variants failed gives the others in turn. Raises DatasetError for an unknown number.
+        """
+        at = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)
+        if (unknown := self._known[at] != numbers).any():
+            raise DatasetError(f"The cache {self.pictures.folder} has no training sample {numbers[unknown][0]}.")
+        return self._sorted[self._first[at] + variants % self._count[at]]
+
+    def read(self, entries: np.ndarray, positions: np.ndarray) -> StoredBatch:
+        """Read n samples of one bucket; nothing else of their shards is read. positions: see EncodedBatch.
+
+        Safe to call from several threads. Raises DatasetError, which names the file, for damaged data.
+        """
+        rows = [self.pictures.at(row) for row in self._picture_row[entries]]
+        controls = [self.controls.at(row) for row in self._control_row[entries]]
+        texts = [shard.text(row) for shard, row in rows]
+        pooled = [p for _, p in texts if p is not None]
+        times = [t for t in (shard.time_ids(row) for shard, row in rows) if t is not None]
+        return StoredBatch(
+            keys=[shard.key(row) for shard, row in rows],
+            positions=torch.from_numpy(positions.astype(np.int64)),
+            moments=torch.stack([shard.moments(row) for shard, row in rows]),
+            text=TextStates(torch.stack([t for t, _ in texts]), torch.stack(pooled) if pooled else None),
+            control=torch.from_numpy(_same_channels([shard.control(row) for shard, row in controls])),
+            time_ids=torch.stack(times) if times else None,
+        )
+
+    def verify(self) -> None:
+        """Read everything and compare the checksums. Raises DatasetError that names the first damaged file."""
+        self.pictures.verify()
+        self.controls.verify()
+
+    def _by_bucket(self, values: np.ndarray, shards: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+        records = self.pictures.manifest.shards
+        sizes = sorted({records[s].bucket for s in np.unique(shards)})
+        which = np.array([sizes.index(r.bucket) if r.bucket in sizes else -1 for r in records], np.int32)
+        return {size: values[which[shards] == at] for at, size in enumerate(sizes)}
+
+
+def _name(frames: Frames, settings: CacheSettings, *words: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((VERSION, *words, settings.variants)).encode())
+    for numbers in (frames.training, frames.held_out):
+        digest.update(np.fromiter(numbers, "<i8", len(numbers)).tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def _same_channels(maps: list[np.ndarray]) -> np.ndarray:
+    """Stack (1 or 3, h, w) maps: shards of grey and of coloured maps meet in a batch."""
+    if len({m.shape[0] for m in maps}) == 1:
+        return np.stack(maps)
+    return stack_controls([m[0] if m.shape[0] == 1 else m.transpose(1, 2, 0) for m in maps])

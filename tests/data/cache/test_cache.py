@@ -1,0 +1,371 @@
+"""The cache: found by content, whole or not there, the same bytes however it was made."""
+
+import errno
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from encoding_parts import FakeFrames, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
+
+from armature.bases.open import open_base
+from armature.data.cache.build import prepare
+from armature.data.cache.cache import cache_folders, open_cache
+from armature.data.encoding.encoder import Encoder
+from armature.data.settings import CacheSettings
+from armature.data.sources.bad import Problem
+from armature.errors import DatasetError
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return sd_encoder()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return CacheSettings(folder=str(tmp_path / "cache"), shard=4)
+
+
+def files(folder):
+    folder = Path(folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Stop(Exception):  # noqa: N818 (stands for a kill, which is no error)
+    """Raised in the middle, as a kill would."""
+
+
+class Fragile:
+    """An encoder that dies after some pictures."""
+
+    def __init__(self, encoder, lives):
+        self._encoder, self.lives = encoder, lives
+
+    def __getattr__(self, name):
+        return getattr(self._encoder, name)
+
+    def pictures(self, pixels):
+        if self.lives == 0:
+            raise Stop
+        self.lives -= 1
+        return self._encoder.pictures(pixels)
+
+
+def test_every_sample_and_variant_comes_back_as_it_was_encoded(encoder, settings):
+    frames = FakeFrames(coloured=True)
+    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 3}))
+    assert sorted(np.concatenate(list(cache.training().values()))) == frames.training
+    for number, variant in itertools.product(frames.training, range(3)):
+        stored = cache.read(cache.entries(np.array([number]), np.array([variant])), np.array([5]))
+        framed = frames.frame(number, variant)
+        mean, std = encoder.pictures(framed.pixels[None])
+        assert stored.keys == [framed.key]
+        assert stored.positions.tolist() == [5]
+        assert (stored.moments - torch.cat([mean, std], 1)).abs().max() < 4e-3
+        assert (stored.text.states - encoder.texts([framed.caption]).states).abs().max() < 4e-3
+        assert torch.equal(stored.control[0], torch.from_numpy(framed.control).permute(2, 0, 1))
+        assert stored.time_ids is None
+
+
+def test_sdxl_keeps_pooled_states_and_sizes(settings):
+    encoder, frames = xl_encoder(), FakeFrames(count=2, held_out=1)
+    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 2}))
+    stored = cache.read(cache.entries(np.array([1]), np.array([1])), np.array([0]))
+    assert stored.time_ids.tolist() == [[128, 192, 1, 3, 64, 96]]
+    wanted = encoder.texts([frames.frame(1).caption])
+    assert (stored.text.pooled - wanted.pooled).abs().max() < 4e-3
+    assert stored.text.states.shape == (1, 16, 64)
+
+
+def test_line_maps_take_a_bit_a_pixel(encoder, settings):
+    lines, coloured = (
+        prepare(FakeFrames(coloured=coloured), encoder, settings).controls.folder for coloured in (False, True)
+    )
+    sizes = [(folder / "shard-00000.safetensors").stat().st_size for folder in (lines, coloured)]
+    # The headers differ by a few bytes.
+    assert abs(sizes[1] - sizes[0] - (4 * 64 * 96 * 3 - 4 * 64 * 96 // 8)) < 64
+
+
+def test_the_keys_are_those_of_the_content(encoder, settings):
+    folders = cache_folders(FakeFrames(), encoder, settings)
+    assert {folders.pictures.parent, folders.controls.parent} == {Path(settings.folder)}
+    others = [
+        cache_folders(FakeFrames(version=1), encoder, settings),
+        cache_folders(FakeFrames(held_out=3), encoder, settings),
+        cache_folders(FakeFrames(), encoder, settings.model_copy(update={"variants": 2})),
+    ]
+    encoders = [
+        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1)))), settings),
+        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline().to(dtype=torch.bfloat16))), settings),
+    ]
+    maps = cache_folders(FakeFrames(coloured=True), encoder, settings)
+    assert len({found.pictures for found in (folders, *others, *encoders)}) == 6
+    assert len({found.controls for found in (folders, *others, maps)}) == 5
+    # What does not decide a store's content leaves its name alone.
+    assert {found.controls for found in encoders} == {folders.controls}
+    assert maps.pictures == folders.pictures
+    assert cache_folders(FakeFrames(), sd_encoder(), settings) == folders
+    elsewhere = cache_folders(FakeFrames(), encoder, settings.model_copy(update={"folder": "elsewhere", "shard": 7}))
+    assert (elsewhere.pictures.name, elsewhere.controls.name) == (folders.pictures.name, folders.controls.name)
+
+
+def test_adapters_of_other_kinds_share_the_pictures(encoder, settings):
+    prepare(FakeFrames(), encoder, settings)
+    before, frames = files(settings.folder), FakeFrames(coloured=True)
+    other = prepare(frames, Fragile(encoder, 0), settings)
+    assert before.items() <= files(settings.folder).items()
+    for number in frames.training:
+        stored = other.read(other.entries(np.array([number]), np.array([0])), np.array([0]))
+        framed = frames.frame(number)
+        assert stored.keys == [framed.key]
+        assert torch.equal(stored.control[0], torch.from_numpy(framed.control).permute(2, 0, 1))
+
+
+def test_other_bases_share_the_maps_which_are_not_made_again(encoder, settings):
+    prepare(FakeFrames(), encoder, settings)
+    frames, other = FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1))))
+    cache = prepare(frames, other, settings.model_copy(update={"shard": 3}))
+    assert (frames.reads, len(frames.pictures)) == ([], 16)
+    stored = cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
+    framed = frames.frame(14)
+    assert torch.equal(stored.control[0, 0], torch.from_numpy(framed.control))
+    assert (stored.moments - torch.cat(other.pictures(framed.pixels[None]), 1)).abs().max() < 4e-3
+
+
+def test_a_bad_map_leaves_the_picture_to_adapters_of_other_kinds(encoder, settings):
+    reports = []
+    frames = FakeFrames(unmapped={4, (7, 1)}, bad={10})
+    variants = settings.model_copy(update={"variants": 2})
+    cache = prepare(frames, encoder, variants, report=lambda *pair: reports.append(pair))
+    assert dict(reports) == {
+        "sample-0004": Problem("condition", "It has no map."),
+        "sample-0007": Problem("condition", "It has no map."),
+        "sample-0010": Problem("picture", "It is torn."),
+    }
+    assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (7, 1), (10, 0), (10, 1)}
+    assert sorted(np.concatenate(list(cache.training().values()))) == [n for n in frames.training if n not in (4, 10)]
+    # Of sample 7 the first variant stands for the second.
+    numbers = np.array([7, 7])
+    first, second = cache.read(cache.entries(numbers, np.array([0, 1])), numbers).moments
+    assert torch.equal(first, second)
+    other = prepare(FakeFrames(coloured=True, bad={10}), Fragile(encoder, 0), variants)
+    assert sorted(np.concatenate(list(other.training().values()))) == [n for n in frames.training if n != 10]
+
+
+def test_a_finished_cache_is_found_and_nothing_is_encoded_again(encoder, settings):
+    assert open_cache(FakeFrames(), encoder, settings) is None
+    frames = FakeFrames()
+    prepare(frames, encoder, settings)
+    before, reads = files(settings.folder), len(frames.reads)
+    prepare(frames, Fragile(encoder, 0), settings.model_copy(update={"shard": 3}))
+    assert len(frames.reads) == reads
+    assert files(settings.folder) == before
+    assert open_cache(frames, encoder, settings).variants == 1
+
+
+@pytest.mark.parametrize(("lives", "missing"), [(0, 16), (1, 12), (3, 7)])
+def test_after_a_kill_only_what_is_missing_is_encoded_and_the_bytes_are_the_same(
+    encoder, settings, tmp_path, lives, missing
+):
+    whole = settings.model_copy(update={"folder": str(tmp_path / "whole")})
+    prepare(FakeFrames(), encoder, whole)
+    with pytest.raises(Stop):
+        prepare(FakeFrames(), Fragile(encoder, lives), settings)
+    assert open_cache(FakeFrames(), encoder, settings) is None
+    frames = FakeFrames()
+    prepare(frames, encoder, settings)
+    # The shards hold 4, 1, 4, 3 and 4 samples; the autoencoder takes each at once.
+    assert len(frames.reads) == missing
+    assert files(settings.folder) == files(whole.folder)
+
+
+def test_two_processes_write_what_one_writes(encoder, settings, tmp_path):
+    alone = settings.model_copy(update={"folder": str(tmp_path / "alone")})
+    prepare(FakeFrames(bad={7}), encoder, alone)
+
+    # The second process runs to its first barrier while the first one waits at its own.
+    class Waiting(Exception):  # noqa: N818
+        pass
+
+    def stop():
+        raise Waiting
+
+    frames = FakeFrames(bad={7}), FakeFrames(bad={7})
+    with pytest.raises(Waiting):
+        prepare(frames[1], sd_encoder(), settings, rank=1, world=2, barrier=stop)
+    calls = []
+    prepare(frames[0], encoder, settings, rank=0, world=2, barrier=lambda: calls.append(1))
+    assert calls == [1, 1]
+    assert not set(frames[0].reads) & set(frames[1].reads)
+    assert files(settings.folder) == files(alone.folder)
+
+
+def test_a_process_that_writes_elsewhere_is_told(encoder, settings):
+    with pytest.raises(DatasetError, match="lacks shard-00001, which another process was to write"):
+        prepare(FakeFrames(), encoder, settings, rank=0, world=2)
+    with pytest.raises(DatasetError, match="give one that the machines share"):
+        prepare(FakeFrames(version=1), encoder, settings, rank=1, world=2)
+
+
+def test_a_bad_sample_is_left_out_reported_and_nobody_else_is_changed(encoder, settings, tmp_path):
+    good = prepare(FakeFrames(), encoder, settings.model_copy(update={"variants": 2}))
+    reports = []
+    other = settings.model_copy(update={"variants": 2, "folder": str(tmp_path / "bad")})
+    frames = FakeFrames(bad={4, 3, (7, 1)})
+    cache = prepare(frames, encoder, other, report=lambda *pair: reports.append(pair))
+    torn = Problem("picture", "It is torn.")
+    assert sorted(reports) == [(frames.key(3), torn), (frames.key(4), torn), (frames.key(7), torn)]
+    assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (3, 0), (7, 1)}
+    numbers = np.concatenate(list(cache.training().values()))
+    assert sorted(numbers) == [n for n in frames.training if n != 4]
+    for number, variant in itertools.product(numbers, range(2)):
+        wanted = (number, 0) if number == 7 else (number, variant)
+        reads = [
+            c.read(c.entries(np.array([n]), np.array([v])), np.array([0]))
+            for c, (n, v) in ((cache, (number, variant)), (good, wanted))
+        ]
+        assert reads[0].keys == reads[1].keys
+        assert torch.equal(reads[0].moments, reads[1].moments)
+        assert torch.equal(reads[0].control, reads[1].control)
+
+
+def test_bad_samples_are_reported_again_from_a_finished_cache_and_may_stop_it(encoder, settings):
+    def strict(key, problem):
+        raise DatasetError(f"{key}: {problem.reason}")
+
+    with pytest.raises(DatasetError, match="sample-0004: It is torn"):
+        prepare(FakeFrames(bad={4}), encoder, settings, report=strict)
+    prepare(FakeFrames(bad={4}), encoder, settings)
+    reports = []
+    prepare(FakeFrames(bad={4}), encoder, settings, report=lambda *pair: reports.append(pair))
+    assert reports == [("sample-0004", Problem("picture", "It is torn."))]
+
+
+def test_a_shard_without_any_good_sample_leaves_the_others_alone(encoder, settings):
+    frames = FakeFrames(bad={1, 4, 7, 10}, tall_every=100)
+    cache = prepare(frames, encoder, settings)
+    assert sorted(np.concatenate(list(cache.training().values()))) == [
+        n for n in frames.training if n not in frames.bad
+    ]
+
+
+def test_an_unknown_sample_is_told(encoder, settings):
+    cache = prepare(FakeFrames(), encoder, settings)
+    for number in (0, 4000):
+        with pytest.raises(DatasetError, match=f"has no training sample {number}"):
+            cache.entries(np.array([1, number]), np.array([0, 0]))
+
+
+def test_held_out_samples_are_apart_and_fixed(encoder, settings):
+    frames = FakeFrames()
+    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 3}))
+    keys, places = [], []
+    for entries in cache.held_out().values():
+        keys += cache.read(entries, entries).keys
+        places += cache.places(entries).tolist()
+    assert [frames.held_out[place] for place in places] == [number_of(key) for key in keys]
+    assert sorted(places) == [0, 1, 2, 3]
+    assert not set(frames.held_out) & set(np.concatenate(list(cache.training().values())).tolist())
+
+
+def test_progress_counts_all_samples(encoder, settings):
+    told = []
+    with pytest.raises(Stop):
+        prepare(FakeFrames(bad={4}), Fragile(encoder, 2), settings)
+    prepare(FakeFrames(bad={4}), encoder, settings, progress=lambda *pair: told.append(pair))
+    assert told[-1] == (16, 16)
+    assert told == sorted(told)
+
+
+def test_no_samples_are_told(encoder, settings):
+    with pytest.raises(DatasetError, match="fake data has no samples"):
+        prepare(FakeFrames(count=0, held_out=0), encoder, settings)
+
+
+@pytest.mark.parametrize("store", ["pictures", "controls"])
+def test_a_truncated_shard_is_named_and_made_again(encoder, settings, store):
+    cache = prepare(FakeFrames(), encoder, settings)
+    before, shard = files(settings.folder), getattr(cache, store).folder / "shard-00001.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-10])
+    with pytest.raises(DatasetError, match=r"shard-00001.safetensors, a file of a cache, is damaged: it has \d+ bytes"):
+        open_cache(FakeFrames(), encoder, settings)
+    with pytest.raises(DatasetError, match="Delete this file and prepare the cache again"):
+        cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
+    frames = FakeFrames()
+    prepare(frames, encoder, settings)
+    assert (frames.pictures, frames.reads) == (([(14, 0)], []) if store == "pictures" else ([], [(14, 0)]))
+    assert files(settings.folder) == before
+
+
+def test_a_flipped_bit_is_found_when_its_row_is_read(encoder, settings):
+    cache = prepare(FakeFrames(tall_every=100), encoder, settings)
+    shard = cache.pictures.folder / "shard-00000.safetensors"
+    content = bytearray(shard.read_bytes())
+    wanted = cache.read(cache.entries(np.array([1]), np.array([0])), np.array([0])).moments.numpy().tobytes()
+    content[content.index(wanted) + 100] ^= 1
+    shard.write_bytes(content)
+    again = open_cache(FakeFrames(tall_every=100), encoder, settings)
+    again.read(again.entries(np.array([2]), np.array([0])), np.array([0]))
+    with pytest.raises(DatasetError, match=r"shard-00000.safetensors.* is damaged: row 0 does not have the checksum"):
+        again.read(again.entries(np.array([1]), np.array([0])), np.array([0]))
+    with pytest.raises(DatasetError, match=r"shard-00000.safetensors.* its checksum is not the one"):
+        again.verify()
+    shard.unlink()
+    prepare(FakeFrames(tall_every=100), encoder, settings).verify()
+
+
+def test_garbage_of_the_right_size_is_named(encoder, settings):
+    cache = prepare(FakeFrames(), encoder, settings)
+    for name in ("shard-00000.safetensors", "index.safetensors"):
+        path = cache.pictures.folder / name
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(DatasetError, match=r"index.safetensors, a file of a cache, is damaged"):
+        open_cache(FakeFrames(), encoder, settings)
+    with pytest.raises(DatasetError, match=r"shard-00000.safetensors, a file of a cache, is damaged"):
+        cache.read(np.array([0]), np.array([0]))
+
+
+@pytest.mark.parametrize("content", ["{}", "[", '{"version": 1, "shards": 3}'])
+def test_a_broken_manifest_is_named_and_made_again(encoder, settings, content):
+    cache = prepare(FakeFrames(), encoder, settings)
+    before = files(settings.folder)
+    (cache.controls.folder / "manifest.json").write_text(content)
+    with pytest.raises(DatasetError, match=r"manifest.json is no manifest of a cache .* prepare the cache again"):
+        open_cache(FakeFrames(), encoder, settings)
+    prepare(FakeFrames(), Fragile(encoder, 0), settings)
+    assert files(settings.folder) == before
+
+
+@pytest.mark.parametrize(
+    "victim", ["shard-00001.safetensors", "shard-00001.json", "index.safetensors", "manifest.json"]
+)
+def test_a_full_disk_names_the_file_and_leaves_no_half(encoder, settings, monkeypatch, victim):
+    sync = __import__("os").fsync
+
+    def full(descriptor):
+        if victim in Path(f"/proc/self/fd/{descriptor}").resolve().name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("armature.files.os.fsync", full)
+        with pytest.raises(DatasetError, match=rf"{victim} cannot be written \(.*No space left on device\).*goes on"):
+            prepare(FakeFrames(), encoder, settings)
+    left = files(settings.folder)
+    assert [name for name in left if name.endswith(victim) and "pictures" in name] == []
+    assert not [name for name in left if name.endswith(".tmp")]
+    assert open_cache(FakeFrames(), encoder, settings) is None
+    prepare(FakeFrames(), encoder, settings).verify()
+
+
+def test_values_that_overflow_half_precision_are_told(encoder, settings):
+    class Loud(Fragile):
+        def pictures(self, pixels):
+            mean, std = self._encoder.pictures(pixels)
+            mean[-1] *= 1e6
+            return mean, std
+
+    with pytest.raises(DatasetError, match=r"The autoencoder answers 'sample-\d+' with values that are infinite"):
+        prepare(FakeFrames(), Loud(encoder, 9), settings)
