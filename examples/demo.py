@@ -38,7 +38,6 @@ def main() -> None:
     drawing = DRAWINGS / "house.png"
     loading = time.monotonic()
     pipe = armature.embedded_pipeline()
-    pipe.set_progress_bar_config(disable=True)
     sketch = armature.load_adapter("embedded:sketch", dtype=pipe.unet.dtype)
     start = time.monotonic()
     rows = []

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from armature.devices import precision_argument
 from armature.embedded.paths import embedded_base_path
+from armature.quiet import quiet_loading
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
 
 
+@quiet_loading()
 def embedded_pipeline(dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
     """The embedded base as a pipeline on the CPU, 128 x 128 pixels, without a safety checker.
 

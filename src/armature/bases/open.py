@@ -12,6 +12,7 @@ from armature.devices import DeviceSpec, precision_argument
 from armature.errors import AttachError, CheckpointError
 from armature.files import public_name
 from armature.injection.sites import find_sites
+from armature.quiet import quiet_loading
 
 if TYPE_CHECKING:
     pass
@@ -68,6 +69,7 @@ class Base:
         return _EMBEDDED_GUIDANCE if self.embedded else _GUIDANCE[self.family]
 
 
+@quiet_loading()
 def open_base(
     source: Any = None,
     *,

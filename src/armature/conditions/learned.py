@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from armature.conditions.extractor import Option, Weights
 from armature.errors import ConditionError
+from armature.quiet import quiet_loading
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,7 @@ def looks_like_a_path(source: str) -> bool:
 
 
 @lru_cache(maxsize=4)
+@quiet_loading()
 def _load_model(task: Task, source: str, device: str, precision: str) -> tuple[Any, Any]:
     import torch
     import transformers

@@ -8,6 +8,7 @@ from typing import Any
 from armature.bases.open import Base
 from armature.generation.samplers import Sampler, make_scheduler
 from armature.generation.settings import Mode
+from armature.quiet import quiet_loading
 
 _PIPELINES: dict[tuple[str, Mode], str] = {
     ("sd", "text"): "StableDiffusionPipeline",
@@ -19,6 +20,7 @@ _PIPELINES: dict[tuple[str, Mode], str] = {
 }
 
 
+@quiet_loading()
 def pipeline_for(base: Base, mode: Mode, sampler: Sampler | None) -> Any:
     """A pipeline of diffusers that shares the base's networks and has a scheduler of its own.
 
