@@ -23,9 +23,9 @@ from PIL import Image
 
 import armature
 from armature.evaluation.evaluate import evaluate
-from armature.training.curves import draw_curves
-from armature.training.recipe import Recipe
-from armature.training.recipe_file import load_recipe
+from armature.training.logging.curves import draw_curves
+from armature.training.recipe.load import load_recipe
+from armature.training.recipe.model import Recipe
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "adapter_variants.json"

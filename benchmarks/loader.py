@@ -20,13 +20,13 @@ import armature
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.open_batches import open_batches
 from armature.injection.hooks import injected
-from armature.training.display import open_display
-from armature.training.learner import Learner
+from armature.training.logging.display import open_display
 from armature.training.prepare_data import fill_cache, open_data
-from armature.training.processes import Processes
-from armature.training.recipe_file import load_recipe
+from armature.training.recipe.load import load_recipe
 from armature.training.setup import set_up
-from armature.training.step import alphas_of, freeze
+from armature.training.trainer.distributed import Processes
+from armature.training.trainer.learner import Learner
+from armature.training.trainer.step import alphas_of, freeze
 
 ROOT = Path(__file__).parents[1]
 

@@ -35,12 +35,12 @@ from armature.adapters.spec import full_spec, full_xl_spec
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
 from armature.injection.hooks import injected
-from armature.training.learner import Learner
-from armature.training.loss import mean_squared_error, noised
-from armature.training.processes import Processes
-from armature.training.recipe import TrainSettings
-from armature.training.step import alphas_of, freeze
-from armature.training.timesteps import cubic_timesteps
+from armature.training.recipe.model import TrainSettings
+from armature.training.trainer.distributed import Processes
+from armature.training.trainer.learner import Learner
+from armature.training.trainer.loss import mean_squared_error, noised
+from armature.training.trainer.step import alphas_of, freeze
+from armature.training.trainer.timesteps import cubic_timesteps
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

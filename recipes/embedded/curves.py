@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from armature.training.curves import draw_curves
-from armature.training.metrics import read_metrics
+from armature.training.logging.curves import draw_curves
+from armature.training.logging.metrics import read_metrics
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def test_other_bad_input_is_one_line(run, verb):
 
 def test_a_signal_and_lack_of_memory_have_their_own_exit_codes(run, monkeypatch):
     import armature.training.train as home
-    from armature.training.signals import TrainingStoppedError
+    from armature.training.trainer.interrupt import TrainingStoppedError
 
     def stopped(*arguments, **named):
         raise TrainingStoppedError("Stopped by SIGTERM after step 1; its checkpoint is saved.", 15)

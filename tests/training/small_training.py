@@ -8,10 +8,10 @@ from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
-from armature.training.loop import fit
-from armature.training.recipe import TrainSettings, WatchSettings
-from armature.training.run_folder import RunFolder
-from armature.training.step import alphas_of
+from armature.training.checkpoint.run_folder import RunFolder
+from armature.training.recipe.model import TrainSettings, WatchSettings
+from armature.training.trainer.loop import fit
+from armature.training.trainer.step import alphas_of
 
 # It advises on every construction of a small model; nothing in it concerns these tests.
 diffusers.utils.logging.set_verbosity_error()

@@ -5,7 +5,7 @@ import torch
 
 from armature.injection.hooks import injected
 from armature.training.memory import estimate_memory
-from armature.training.recipe_file import load_recipe
+from armature.training.recipe.load import load_recipe
 from armature.training.setup import set_up
 
 

@@ -9,7 +9,7 @@ import pytest
 from armature.errors import DatasetError
 from armature.training.plan import in_bytes, plan_training
 from armature.training.prepare_data import prepare_data
-from armature.training.recipe_file import load_recipe
+from armature.training.recipe.load import load_recipe
 
 
 def everything_under(folder):

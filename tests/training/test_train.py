@@ -9,8 +9,8 @@ import torch
 import armature
 from armature.checkpoints.load import load_adapter
 from armature.errors import DatasetError, RecipeError
-from armature.training.metrics import read_metrics, series
-from armature.training.recipe_file import load_recipe
+from armature.training.logging.metrics import read_metrics, series
+from armature.training.recipe.load import load_recipe
 from armature.training.train import run_training
 
 

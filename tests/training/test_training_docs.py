@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from armature.training.recipe_keys import recipe_keys
-from armature.training.recipe_toml import toml_value
+from armature.training.recipe.describe import recipe_keys
+from armature.training.recipe.toml import toml_value
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "training.md"
 RECIPES = DOCUMENT.parents[1] / "recipes"

@@ -6,7 +6,7 @@ import torch
 from armature.checkpoints.load import load_adapter
 from armature.checkpoints.save import save_adapter
 from armature.errors import CheckpointError, RecipeError
-from armature.training.recipe_file import load_recipe
+from armature.training.recipe.load import load_recipe
 from armature.training.setup import base_place, set_up
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from small_training import PositionBatches, newest, settings, train_small, watching
 
 from armature.errors import ArmatureError
-from armature.training.duration import Duration
-from armature.training.processes import Processes
+from armature.training.recipe.duration import Duration
+from armature.training.trainer.distributed import Processes
 
 
 class Refuser:

@@ -21,7 +21,7 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Fill the cache of a recipe, which `train` then finds; an interrupted preparation is continued."""
-    from armature.training.recipe_file import load_recipe
+    from armature.training.recipe.load import load_recipe
 
     settings = load_recipe(recipe, overrides or [])
     from armature.cli.quiet import quiet_libraries

@@ -33,7 +33,7 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the plan, as JSON.")] = False,
 ) -> None:
     """Train an adapter. Relative paths in the recipe start from the current folder."""
-    from armature.training.recipe_file import load_recipe
+    from armature.training.recipe.load import load_recipe
 
     # Before anything heavy is imported: mistakes are told at once.
     settings = load_recipe(recipe, overrides or [])

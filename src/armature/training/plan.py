@@ -18,10 +18,10 @@ from armature.data.encoding.encoder import Encoder
 from armature.data.loader.sampler import Cut, Order
 from armature.data.samples.dataset import Dataset
 from armature.data.samples.sample import by_bucket
+from armature.training.checkpoint.run_folder import RunFolder
 from armature.training.memory import MemoryEstimate, estimate_memory
 from armature.training.prepare_data import open_data
-from armature.training.recipe import Recipe
-from armature.training.run_folder import RunFolder
+from armature.training.recipe.model import Recipe
 from armature.training.setup import Setup, set_up
 
 CacheState = Literal["off", "whole", "pictures", "controls", "begun", "absent"]

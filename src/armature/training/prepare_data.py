@@ -12,10 +12,10 @@ from armature.data.cache.cache import Cache
 from armature.data.encoding.encoder import Encoder
 from armature.data.samples.dataset import Dataset, open_dataset
 from armature.errors import RecipeError
-from armature.training.display import Display, open_display
-from armature.training.processes import Processes
-from armature.training.recipe import Recipe
+from armature.training.logging.display import Display, open_display
+from armature.training.recipe.model import Recipe
 from armature.training.setup import Setup, set_up
+from armature.training.trainer.distributed import Processes
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from armature.conditions.contract import InputContract, contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.sites import SiteMap, find_sites
-from armature.training.recipe import AdapterSettings, Precision, Recipe
-from armature.training.step import freeze
-from armature.training.warm_start import Warmth, load_start, warm_up
+from armature.training.init_from import Warmth, load_start, warm_up
+from armature.training.recipe.model import AdapterSettings, Precision, Recipe
+from armature.training.trainer.step import freeze
 
 _FAMILY_WORDS = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
 

@@ -13,21 +13,21 @@ import torch
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.loader import OrderedBatches
 from armature.data.loader.open_batches import open_batches
-from armature.training.boards import open_boards
-from armature.training.display import Display, open_display
-from armature.training.duration import Duration
-from armature.training.export import export
-from armature.training.loop import Outcome, fit
-from armature.training.metrics import MetricsLog
+from armature.training.callbacks.build import build_watchers
+from armature.training.callbacks.callback import Moment, Watcher
+from armature.training.checkpoint.run_folder import RunFolder, recipe_digest
+from armature.training.export.export import export
+from armature.training.logging.display import Display, open_display
+from armature.training.logging.metrics import MetricsLog
+from armature.training.logging.trackers import open_boards
 from armature.training.prepare_data import fill_cache, open_data
-from armature.training.processes import Processes
-from armature.training.recipe import Recipe
-from armature.training.recipe_file import load_recipe, recipe_text
-from armature.training.run_folder import RunFolder, recipe_digest
+from armature.training.recipe.duration import Duration
+from armature.training.recipe.load import load_recipe, recipe_text
+from armature.training.recipe.model import Recipe
 from armature.training.setup import Setup, set_up
-from armature.training.step import alphas_of
-from armature.training.watcher import Moment, Watcher
-from armature.training.watchers.build import build_watchers
+from armature.training.trainer.distributed import Processes
+from armature.training.trainer.loop import Outcome, fit
+from armature.training.trainer.step import alphas_of
 
 
 @dataclass(frozen=True)

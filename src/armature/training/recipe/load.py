@@ -1,0 +1,165 @@
+"""From a TOML file, a mapping or a recipe, and overrides, to a checked recipe; all mistakes are told together."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from armature.errors import RecipeError
+from armature.training.recipe.describe import nearest_key, recipe_keys, tables
+from armature.training.recipe.errors import RecipeMistakesError
+from armature.training.recipe.model import Recipe
+from armature.training.recipe.overrides import apply_overrides
+from armature.training.recipe.toml import recipe_text, toml_value
+
+__all__ = ["load_recipe", "recipe_text"]
+
+# Stand-ins for required keys that are missing or wrong, so that the other rules are still looked at.
+_STAND_INS = {"run": "run", "base.model": "embedded", "adapter.kind": "sketch", "data.source": "toyworld"}
+
+
+def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    source: path of a TOML file, its content as a mapping, or a recipe. overrides: see `apply_overrides`.
+    Relative paths in it are relative to the current directory, wherever the file lies.
+    Raises RecipeError for a file that cannot be read; RecipeMistakesError, which tells all mistakes, for its content.
+    """
+    values, where = _read(source)
+    mistakes = apply_overrides(values, overrides)
+    mistakes += _drop_unknown(values)
+    recipe, more = _validate(values)
+    mistakes += more
+    if recipe is None or mistakes:
+        raise RecipeMistakesError(where, mistakes)
+    return recipe
+
+
+def _read(source: str | Path | Mapping[str, Any] | Recipe) -> tuple[dict[str, Any], str]:
+    """Nested values that may be changed, and how messages call the source."""
+    if isinstance(source, Recipe):
+        return source.model_dump(mode="json"), "The recipe"
+    if isinstance(source, Mapping):
+        # By way of JSON: what a mapping may hold is what TOML may hold, and lengths and paths are text there.
+        return json.loads(json.dumps(source, default=str)), "The recipe"
+    path = Path(source).expanduser()
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise RecipeError(
+            f"The recipe {str(source)!r} cannot be read: {reason}; give the path of a TOML file."
+        ) from error
+    try:
+        return json.loads(json.dumps(tomllib.loads(text), default=str)), str(source)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"The recipe {str(source)!r} is no TOML: {error}; correct that line.") from error
+
+
+def _drop_unknown(values: dict[str, Any]) -> list[str]:
+    """Take unknown keys out of the values; one mistake each, with the nearest name."""
+    mistakes = []
+    known = recipe_keys()
+    for name, value in list(values.items()):
+        if name in tables() and isinstance(value, dict):
+            wrong = [f"{name}.{key}" for key in value if f"{name}.{key}" not in known]
+        else:
+            wrong = [] if name in known or name in tables() else [name]
+        for dotted in wrong:
+            if isinstance(value, dict) and "." not in dotted:
+                mistakes.append(f"[{dotted}] is no table of a recipe; expected {', '.join(tables())}")
+            else:
+                near = nearest_key(dotted)
+                mistakes.append(f"{dotted} is unknown{f'; did you mean {near}?' if near else '; take it out'}")
+            table, _, key = dotted.rpartition(".")
+            (values[table] if table else values).pop(key)
+    return mistakes
+
+
+def _validate(values: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """The recipe, or None; and the mistakes. Rules between keys are looked at even where single keys are wrong."""
+    recipe, single, together = _attempt(values)
+    if not single:
+        return recipe, together
+    repaired = json.loads(json.dumps(values))
+    for name in single:
+        _pop(repaired, name)
+        for required, stand_in in _STAND_INS.items():
+            if required == name or required.startswith(f"{name}."):
+                _put(repaired, required, stand_in)
+    if {"adapter", "adapter.kind", "data.extractor"} & set(single):
+        # Nobody can say whether the options are right without the extractor.
+        _pop(repaired, "data.extract")
+    return None, [*single.values(), *_attempt(repaired)[2]]
+
+
+def _attempt(values: dict[str, Any]) -> tuple[Recipe | None, dict[str, str], list[str]]:
+    """The recipe, or None; mistakes of single keys by dotted name; and those of several keys together."""
+    try:
+        # Strict JSON takes lists for pairs and whole numbers for numbers, and no text or truth value for either.
+        return Recipe.model_validate_json(json.dumps(values), strict=True), {}, []
+    except ValidationError as error:
+        single: dict[str, str] = {}
+        together: list[str] = []
+        for one in error.errors():
+            context = one.get("ctx", {})
+            if not one["loc"]:
+                together += str(context.get("error", one["msg"])).split("\n")
+                continue
+            name, text = _sentence(one["loc"], one["type"], context, values)
+            single.setdefault(name, text)
+        return None, single, together
+
+
+def _sentence(place: tuple[int | str, ...], sort: str, context: Mapping[str, Any], values: Any) -> tuple[str, str]:
+    """The key that an error of pydantic is about, and the mistake in words."""
+    parts = [str(part) for part in place]
+    if parts[0] in tables() and len(parts) == 1:
+        if sort == "missing":
+            wanted = [key.name for key in recipe_keys().values() if key.table == parts[0] and key.required]
+            return parts[0], f"{' and '.join(wanted)} is missing; expected {recipe_keys()[wanted[0]].meaning}"
+        return parts[0], f"{parts[0]} is {_shown(values[parts[0]])}; expected a table, [{parts[0]}] with its keys"
+    name = parts[0] if parts[0] in recipe_keys() else ".".join(parts[:2])
+    key = recipe_keys()[name]
+    if sort == "missing":
+        return name, f"{name} is missing; expected {key.meaning or key.expected}"
+    given = _get(values, name)
+    if name == "data.extract" and isinstance(given, dict) and len(parts) > 2:
+        option = f"{name}.{parts[2]}"
+        return option, f"{option} is {_shown(given.get(parts[2]))}; expected a value, or two numbers [low, high]"
+    if sort == "value_error" and "error" in context:
+        return name, f"{name}: {str(context['error']).rstrip('.')}"
+    return name, f"{name} is {_shown(given)}; expected {key.expected}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = toml_value(value)
+    except ValueError:
+        text = "null"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _get(values: Any, name: str) -> Any:
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    *way, last = name.split(".")
+    for table in way:
+        values = values.setdefault(table, {})
+    values[last] = value
+
+
+def _pop(values: dict[str, Any], name: str) -> None:
+    *way, last = name.split(".")
+    for table in way:
+        values = values.get(table, {})
+    values.pop(last, None)

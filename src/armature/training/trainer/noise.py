@@ -1,0 +1,158 @@
+"""Everything random of a training step, each as a function of the recipe's seed and a sample's position alone.
+
+No generator lives from one step to the next, so there is no random state to save: a resumed training, and one that is
+spread over more processes, draw what the uninterrupted one in a single process draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from armature.data.encoding.batch import EncodedBatch
+from armature.data.encoding.text import TextStates
+from armature.training.recipe.model import TrainSettings
+from armature.training.trainer.step import Batch
+from armature.training.trainer.timesteps import drawn_timesteps
+
+Purpose = Literal["posterior", "noise", "noise offset", "timestep", "caption", "condition"]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A batch after everything random has happened to it, on the device.
+
+    batch: what the step learns from. timesteps: (n,) int64. noise: as batch.latents. keys: names of its samples.
+    """
+
+    batch: Batch
+    timesteps: Tensor
+    noise: Tensor
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is drawn for each sample.
+
+    seed, timesteps, timestep_range, noise_offset, caption_dropout, condition_dropout: as in the `[train]` table.
+    low: the lowest value of the adapter's contract, which an empty condition is filled with.
+    total: timesteps of the base's schedule.
+    """
+
+    seed: int
+    timesteps: str
+    timestep_range: tuple[int, int]
+    noise_offset: float
+    caption_dropout: float
+    condition_dropout: float
+    low: float = 0.0
+    total: int = 1000
+
+    @classmethod
+    def of(cls, settings: TrainSettings, *, low: float = 0.0, total: int = 1000) -> Draws:
+        """The draws that a recipe asks for."""
+        return cls(
+            settings.seed,
+            settings.timesteps,
+            settings.timestep_range,
+            settings.noise_offset,
+            settings.caption_dropout,
+            settings.condition_dropout,
+            low,
+            total,
+        )
+
+    def draw(self, encoded: EncodedBatch, empty: TextStates, device: torch.device | str = "cpu") -> Drawn:
+        """Draw latents, noise, timesteps and dropouts of a batch, in float32 (text keeps its precision).
+
+        encoded: of any device, its positions on the CPU. empty: the states of the empty caption, n = 1. device: where
+        the step runs; nothing waits for it. Every number depends on the seed and the sample's position, not on the
+        batch it stands in.
+        """
+        device = torch.device(device)
+        positions = encoded.positions.tolist()
+        mean, std, control = (moved(part, device).float() for part in (encoded.mean, encoded.std, encoded.control))
+        shape = tuple(mean.shape[1:])
+        latents = torch.addcmul(mean, std, self.normal(positions, "posterior", shape, device))
+        noise = self.normal(positions, "noise", shape, device)
+        if self.noise_offset:
+            noise = noise + self.noise_offset * self.normal(positions, "noise offset", (shape[0], 1, 1), device)
+        states, pooled = self._text(encoded.text, empty, positions, device)
+        unconditioned = self.chosen(positions, "condition", self.condition_dropout)
+        control = _replaced(control, self.low, unconditioned)
+        batch = Batch(latents, states, control, _added(pooled, encoded.time_ids, device))
+        return Drawn(batch, moved(self.steps(positions), device), noise, tuple(encoded.keys))
+
+    def normal(
+        self, positions: Sequence[int], purpose: Purpose, shape: tuple[int, ...], device: torch.device | str = "cpu"
+    ) -> Tensor:
+        """(n, *shape) float32 standard normal numbers, those of each sample from its own generator."""
+        device = torch.device(device)
+        # Page-locked memory lets the copy to a GPU run beside the program.
+        out = torch.empty(len(positions), *shape, pin_memory=device.type == "cuda")
+        for row, position in zip(out, positions, strict=True):
+            torch.randn(shape, generator=self.generator(position, purpose), out=row)
+        return out.to(device, non_blocking=True)
+
+    def steps(self, positions: Sequence[int]) -> Tensor:
+        """(n,) int64 timesteps, on the CPU."""
+        draw = (
+            drawn_timesteps(self.timesteps, self.timestep_range, self.total, self.generator(position, "timestep"))
+            for position in positions
+        )
+        return torch.cat(list(draw))
+
+    def chosen(self, positions: Sequence[int], purpose: Purpose, share: float) -> list[bool]:
+        """Which samples a share of 0..1 falls on."""
+        if share <= 0:
+            return [False] * len(positions)
+        return [torch.rand((), generator=self.generator(p, purpose)).item() < share for p in positions]
+
+    def generator(self, position: int, purpose: Purpose) -> torch.Generator:
+        """The generator of one sample and purpose, at its start.
+
+        Purposes do not share one, so that a setting of one leaves the others' numbers as they are.
+        """
+        # torch's CPU generator keeps 32 bits of its seed: two samples in four thousand million share their numbers.
+        digest = hashlib.blake2b(f"{self.seed}/{position}/{purpose}".encode(), digest_size=8).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+
+    def _text(
+        self, text: TextStates, empty: TextStates, positions: Sequence[int], device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """States and pooled states; those of dropped captions are the empty caption's."""
+        dropped = self.chosen(positions, "caption", self.caption_dropout)
+        states = _replaced(moved(text.states, device), empty.states, dropped)
+        if text.pooled is None or empty.pooled is None:
+            return states, None
+        return states, _replaced(moved(text.pooled, device), empty.pooled, dropped)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; a copy to a GPU is only started, never waited for."""
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def _replaced(tensor: Tensor, value: Tensor | float, rows: list[bool]) -> Tensor:
+    """The tensor with `value` in the rows that are True."""
+    if not any(rows):
+        return tensor
+    where = moved(torch.tensor(rows), tensor.device).view(-1, *(1,) * (tensor.ndim - 1))
+    if isinstance(value, Tensor):
+        value = moved(value, tensor.device).to(tensor.dtype)
+    return torch.where(where, value, tensor)
+
+
+def _added(pooled: Tensor | None, time_ids: Tensor | None, device: torch.device) -> dict[str, Any] | None:
+    """SDXL's conditioning. Sizes stay in float32: half precision would round those above 256 or 2048."""
+    if pooled is None or time_ids is None:
+        return None
+    return {"text_embeds": pooled, "time_ids": moved(time_ids, device).float()}

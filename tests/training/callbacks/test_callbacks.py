@@ -1,0 +1,167 @@
+"""Watchers tell what they see, and leave no trace in the training that they watch."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from held_out_scenes import CONTRACT, HeldOutScenes
+from PIL import Image
+from small_bases import sd_adapter
+
+from armature.errors import ConditionError
+from armature.evaluation.fidelity import Measure, fidelity_of
+from armature.evaluation.painter import Painter
+from armature.evaluation.sheet import sheet_size
+from armature.injection.hooks import injected
+from armature.training.callbacks.build import build_watchers
+from armature.training.callbacks.callback import Moment
+from armature.training.callbacks.fidelity import ControlFidelityWatcher
+from armature.training.callbacks.held_out import Probe
+from armature.training.callbacks.held_out_loss import HeldOutLossWatcher
+from armature.training.callbacks.preview import PreviewWatcher, last_sheet
+from armature.training.recipe.duration import Duration
+from armature.training.recipe.model import Recipe
+from armature.training.trainer.step import alphas_of
+
+EVERY = Duration(10, "steps")
+
+
+@pytest.fixture
+def adapter():
+    return sd_adapter().float()
+
+
+def moment(adapter, step=0):
+    return Moment(step, 8 * step, 0.1 * step, adapter)
+
+
+def loss_watcher(base, batches):
+    probe = Probe(base.pipeline.unet, alphas_of(base.pipeline.scheduler), "epsilon")
+    return HeldOutLossWatcher(EVERY, probe, batches)
+
+
+def fidelity_watcher(base, batches, measure=None, count=4, **options):
+    measure = measure or fidelity_of("sketch")
+    return ControlFidelityWatcher(EVERY, Painter(base, steps=1), batches, CONTRACT, measure, count, **options)
+
+
+def preview_watcher(base, batches, folder, count=4):
+    return PreviewWatcher(EVERY, Painter(base, steps=1), batches, CONTRACT, folder, count)
+
+
+def every_watcher(base, batches, folder):
+    return [loss_watcher(base, batches), fidelity_watcher(base, batches), preview_watcher(base, batches, folder)]
+
+
+def test_watching_leaves_no_trace(small_base, batches, adapter, tmp_path):
+    unet = small_base.pipeline.unet
+    adapter.train()
+    for parameter in adapter.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(7)
+    with injected(unet) as injection:
+        hooks = sum(len(part._forward_hooks) for part in unet.modules())
+        states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+        for watcher in every_watcher(small_base, batches, tmp_path):
+            watcher.watch(moment(adapter))
+        assert sum(len(part._forward_hooks) for part in unet.modules()) == hooks
+        assert not any(part._forward_pre_hooks for part in unet.modules())
+        assert random.getstate() == states[0]
+        assert np.random.get_state()[1].tolist() == states[1]
+        assert torch.equal(torch.get_rng_state(), states[2])
+        # The training's own injection works on.
+        injection.set(adapter(torch.rand(1, 1, 64, 64)))
+    assert all(part.training for part in adapter.modules())
+    assert not any(part.training for part in unet.modules())
+    assert all(bool((parameter.grad == 1).all()) for parameter in adapter.parameters())
+    assert not any(parameter.requires_grad for parameter in unet.parameters())
+
+
+def test_the_held_out_loss_is_told_by_noise_level(small_base, batches, adapter):
+    figures = loss_watcher(small_base, batches).watch(moment(adapter))
+    buckets = [f"held_out/t{low:03d}-{low + 250:03d}" for low in (0, 250, 500, 750)]
+    assert list(figures) == ["held_out/loss", *buckets, "held_out/without"]
+    assert figures["held_out/loss"] == pytest.approx(np.mean([figures[name] for name in buckets]))
+    assert np.isfinite(list(figures.values())).all()
+
+
+def test_fidelity_stands_between_without_and_ceiling(small_base, batches, adapter):
+    watcher = fidelity_watcher(small_base, batches)
+    figures = watcher.watch(moment(adapter))
+    assert set(figures) >= {"fidelity/edge_f1", "fidelity/edge_f1_without", "fidelity/edge_f1_ceiling"}
+    assert all(0 <= figures[name] <= 1 for name in figures if "edge_f1" in name)
+    assert watcher.watch(moment(adapter, 10)) == figures
+
+
+def test_what_does_not_depend_on_the_adapter_is_drawn_once(small_base, adapter):
+    batches = HeldOutScenes(small_base, 2, 2)
+    watcher = fidelity_watcher(small_base, batches)
+    first = watcher.watch(moment(adapter))
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.mul_(3)
+    second = watcher.watch(moment(adapter, 10))
+    assert batches.asked == 1
+    assert first["fidelity/edge_f1_without"] == second["fidelity/edge_f1_without"]
+    assert first["fidelity/edge_f1"] != second["fidelity/edge_f1"]
+
+
+def test_a_missing_extractor_is_noted_and_training_goes_on(small_base, batches, adapter):
+    def missing(control, picture):
+        raise ConditionError("The weights of depth are missing.")
+
+    notes = []
+    measure = Measure("depth_rmse", "RMSE", "lower", "depth", missing)
+    watcher = fidelity_watcher(small_base, batches, measure, note=notes.append)
+    assert watcher.watch(moment(adapter)) == watcher.watch(moment(adapter, 10)) == {}
+    assert notes == ["Control fidelity is not measured: The weights of depth are missing."]
+
+
+def test_controls_that_say_nothing_are_noted(small_base, batches, adapter):
+    notes = []
+    measure = Measure("edge_f1", "F1", "higher", "edges", lambda control, picture: 0.0, lambda control: False)
+    watcher = fidelity_watcher(small_base, batches, measure, note=notes.append)
+    assert watcher.watch(moment(adapter)) == {}
+    assert notes == ["Control fidelity is not measured: no held-out control says anything."]
+
+
+def test_previews_have_the_same_seeds_at_every_step(small_base, batches, adapter, tmp_path):
+    watcher = preview_watcher(small_base, batches, tmp_path / "samples")
+    for step in (0, 10):
+        assert watcher.watch(moment(adapter, step)) == {}
+    sheets = sorted((tmp_path / "samples").iterdir())
+    assert [sheet.name for sheet in sheets] == ["step-00000000.png", "step-00000010.png"]
+    assert sheets[0].read_bytes() == sheets[1].read_bytes()
+    assert last_sheet(tmp_path / "samples") == sheets[1]
+    with Image.open(sheets[0]) as sheet:
+        assert sheet.size == sheet_size(4, 4, (128, 128))
+
+
+def recipe(**watch):
+    return Recipe.model_validate(
+        {
+            "run": "run",
+            "base": {"model": "embedded"},
+            "adapter": {"kind": "sketch"},
+            "data": {"source": "toyworld", "resolution": 128},
+            "watch": watch,
+        }
+    )
+
+
+def test_a_recipe_says_who_watches(small_base, batches):
+    def kinds(**watch):
+        return [type(watcher) for watcher in build_watchers(recipe(**watch), small_base, CONTRACT, batches)]
+
+    assert kinds() == [HeldOutLossWatcher, ControlFidelityWatcher, PreviewWatcher]
+    assert kinds(fidelity=0, preview="never") == [HeldOutLossWatcher]
+    assert kinds(measure="never") == [PreviewWatcher]
+
+
+def test_previews_go_into_the_run_folder(small_base, batches):
+    watcher = build_watchers(recipe(measure="never"), small_base, CONTRACT, batches, run="there")[0]
+    assert isinstance(watcher, PreviewWatcher)
+    assert watcher.folder == Path("there/samples")
