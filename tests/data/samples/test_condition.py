@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from picture_folders import lines, opened, picture, png, write_folder
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extract import extract
+from armature.conditions.kinds import contract_for
 from armature.data.hand import rough_lines
 from armature.data.samples.draws import sample_rng
 from armature.data.samples.extraction import plan_extraction
