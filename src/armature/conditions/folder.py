@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from armature.conditions.extractor import Extractor
 from armature.conditions.fit import Fit, fit_picture
 from armature.conditions.kinds import Kind
-from armature.conditions.picture import read_picture
+from armature.conditions.picture import SMALLEST_SIDE, read_picture
 from armature.conditions.registry import UNREACHABLE, find_extractor, register_in_worker, registered_here
 from armature.errors import ArmatureError, ConditionError
 from armature.files import replacing
@@ -28,12 +28,22 @@ METADATA_KEY = "armature"
 
 @dataclass(frozen=True)
 class Job:
-    """How to make a map: extractor by name, its options, and the size (width, height) pictures are fitted to first."""
+    """How to make a map: extractor by name, its options, and the size (width, height) pictures are fitted to first.
+
+    Raises ConditionError for a size below 8 pixels.
+    """
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     fit: Fit = "resize"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < SMALLEST_SIDE:
+            raise ConditionError(
+                f"Pictures were to be fitted to {self.size[0]} x {self.size[1]} px; expected at least {SMALLEST_SIDE} "
+                "on each side."
+            )
 
 
 @dataclass

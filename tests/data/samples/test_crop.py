@@ -5,9 +5,9 @@ import pytest
 from picture_folders import opened, png, write_folder
 from PIL import Image
 
-from armature.conditions.fit import fit_values
+from armature.conditions.fit import fit_values, resize
 from armature.data.samples.buckets import make_buckets
-from armature.data.samples.crop import Window, place_window, resized
+from armature.data.samples.crop import Window, place_window
 from armature.data.samples.flip import may_flip
 from armature.errors import RecipeError
 
@@ -169,4 +169,4 @@ def test_half_of_the_training_samples_are_mirrored(tmp_path):
 def test_pictures_shrink_as_everywhere_else_in_the_library():
     tones = np.random.default_rng(0).integers(0, 256, (97, 141, 3), np.uint8)
     wanted = fit_values(tones.astype(np.float32) / 255, (64, 93))
-    assert np.abs(resized(tones, (64, 93), "picture").astype(float) - wanted * 255).max() <= 1.0
+    assert np.abs(resize(tones, (64, 93), "picture").astype(float) - wanted * 255).max() <= 1.0
