@@ -100,7 +100,7 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
     adapter = armature.load_adapter(run / "adapter")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     figures = report.to_dict()
-    assert report.closed is not None
+    assert report.gap_closed is not None
     assert report.objects is not None
     return {
         "variant": VARIANTS[name].title,
@@ -110,7 +110,7 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
         "parameters": sum(p.numel() for p in adapter.parameters()),
         "measure": report.measure["name"],
         "fidelity": figures["fidelity"],
-        "distance_closed": figures["distance_closed"],
+        "gap_closed": figures["gap_closed"],
         "objects": figures["objects"],
         "curve": [
             [line["step"], line["minutes"], line["fidelity/closed"]] for line in lines if "fidelity/closed" in line
@@ -127,7 +127,7 @@ def measured(name: str, folder: Path, steps: int, scenes: int, count: int) -> di
 
 def row(record: dict[str, Any]) -> str:
     """One line of the page's table."""
-    closed, objects = record["distance_closed"], record["objects"]
+    closed, objects = record["gap_closed"], record["objects"]
     curve = ", ".join(f"{share:.2f}" for _, _, share in record["curve"])
     return (
         f"| {record['variant']} | {record['seed']} | {record['parameters'] / 1e6:.2f} "

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 
 SD_UNET: dict[str, Any] = {"cross_attention_dim": 768, "attention_head_dim": 8}
 XL_UNET: dict[str, Any] = {

@@ -33,7 +33,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from armature.toyworld import scene
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.palette import CLASSES, COLOUR_NAMES
-from armature.training.loss import mean_squared_error, noised, target
+from armature.training.trainer.loss import mean_squared_error, noised, target
 
 WIDTHS = (64, 128, 192, 192)
 BATCH = 16

@@ -42,7 +42,7 @@ def sizes() -> list[str]:
 def adapters(run: Path) -> list[str]:
     """The table of what the adapters do, from the reports of `armature evaluate`."""
     lines = [
-        "| adapter | measure | without | with | ceiling | distance closed | object recall without, with | colours |",
+        "| adapter | measure | without | with | ceiling | gap closed | object recall without, with | colours |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for kind in embedded_adapter_kinds():
@@ -52,7 +52,7 @@ def adapters(run: Path) -> list[str]:
             continue
         report = json.loads(path.read_text())
         mean = {name: figure["mean"] for name, figure in report["fidelity"].items()}
-        objects, closed = report["objects"], report["distance_closed"]
+        objects, closed = report["objects"], report["gap_closed"]
         pairs = [
             ", ".join(f"{objects[name][key]['mean']:.3f}" for name in ("without", "with"))
             for key in ("object_recall", "colours_right")
@@ -60,7 +60,7 @@ def adapters(run: Path) -> list[str]:
         lines.append(
             f"| {kind} | {report['measure']['name']}, {report['measure']['better']} is better "
             f"| {mean['without']:.3f} | {mean['with']:.3f} | {mean['ceiling']:.3f} "
-            f"| {'no distance' if closed is None else format(closed['mean'], '.2f')} | {pairs[0]} | {pairs[1]} |"
+            f"| {'no gap' if closed is None else format(closed['mean'], '.2f')} | {pairs[0]} | {pairs[1]} |"
         )
     return lines
 
@@ -72,11 +72,13 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = json.loads((arguments.run / "figures.json").read_text())
     annotator = figures["annotator_on_true_scenes"]
-    rows = (("true scenes", "true_scenes"), ("ceiling", "ceiling"), ("text alone", "without"))
-    obedience = [
-        f"| {title} | {figures[f'obedience_of_{key}' if key != 'without' else 'obedience_without']['object_recall']} "
-        f"| {figures[f'obedience_of_{key}' if key != 'without' else 'obedience_without']['colours_right']} |"
-        for title, key in rows
+    rows = (
+        ("true scenes", "prompt_alignment_of_true_scenes"),
+        ("ceiling", "prompt_alignment_of_ceiling"),
+        ("text alone", "prompt_alignment_without"),
+    )
+    alignment = [
+        f"| {title} | {figures[key]['object_recall']} | {figures[key]['colours_right']} |" for title, key in rows
     ]
     lines = [
         "# The embedded model",
@@ -94,7 +96,7 @@ def main() -> None:
         "",
         "| | object recall | colours right |",
         "|---|---|---|",
-        *obedience,
+        *alignment,
         "",
         *adapters(arguments.run),
         "",

@@ -1,8 +1,8 @@
 """Measure the embedded base on held-out scenes: python recipes/embedded/evaluate.py OUT.json [--count N].
 
-Asked of the shipped weights through the public interface: obedience of the base to its captions, the ceiling (the true
-picture through the autoencoder), and the annotator's own figures on true scenes. The adapters are measured by `armature
-evaluate`.
+Asked of the shipped weights through the public interface: how well pictures agree with their captions, the ceiling (the
+true picture through the autoencoder), and the annotator's own figures on true scenes. The adapters are measured by
+`armature evaluate`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from diffusers import StableDiffusionPipeline
 
 import armature
 from armature.conditions.networks.annotator import Annotation, load_network
-from armature.evaluation.obedience import Obedience, named_things, obedience
+from armature.evaluation.prompt_alignment import PromptAlignment, named_things, prompt_alignment
 from armature.toyworld import Scene, scene
 from armature.toyworld.palette import CLASSES
 
@@ -62,7 +62,7 @@ def annotate(pictures: np.ndarray) -> list[Annotation]:
     return [found for part in np.split(pictures, range(16, len(pictures), 16)) for found in network.annotate(part)]
 
 
-def shares(result: Obedience) -> dict[str, float]:
+def shares(result: PromptAlignment) -> dict[str, float]:
     """Object recall and colour share, rounded."""
     return {"object_recall": round(result.object_recall, 4), "colours_right": round(result.colour_share, 4)}
 
@@ -118,9 +118,9 @@ def main() -> None:
         "steps": STEPS,
         "guidance": arguments.guidance,
         "annotator_on_true_scenes": annotator_figures(scenes, read),
-        "obedience_of_true_scenes": shares(obedience(named, read)),
-        "obedience_of_ceiling": shares(obedience(named, annotate(ceiling))),
-        "obedience_without": shares(obedience(named, annotate(without))),
+        "prompt_alignment_of_true_scenes": shares(prompt_alignment(named, read)),
+        "prompt_alignment_of_ceiling": shares(prompt_alignment(named, annotate(ceiling))),
+        "prompt_alignment_without": shares(prompt_alignment(named, annotate(without))),
         "autoencoder_mae_0_to_255": round(float(np.abs(ceiling.astype(float) - true).mean()), 2),
     }
     figures |= {

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from armature.adapters.features import Features
     from armature.bases.embedded import embedded_pipeline
     from armature.checkpoints.load import load_adapter
+    from armature.conditions.contract import InputContract
     from armature.conditions.extract import extract
+    from armature.conditions.extractor import Extractor, Option
+    from armature.conditions.kinds import Kind
+    from armature.conditions.registry import register
     from armature.generation.generate import generate
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
@@ -29,12 +33,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attachment": "armature.injection.attach",
     "Control": "armature.injection.control",
+    "Extractor": "armature.conditions.extractor",
     "Features": "armature.adapters.features",
+    "InputContract": "armature.conditions.contract",
+    "Kind": "armature.conditions.kinds",
+    "Option": "armature.conditions.extractor",
     "attach": "armature.injection.attach",
     "embedded_pipeline": "armature.bases.embedded",
     "generate": "armature.generation.generate",
     "extract": "armature.conditions.extract",
     "load_adapter": "armature.checkpoints.load",
+    "register": "armature.conditions.registry",
     "train": "armature.training.train",
 }
 
@@ -46,7 +55,11 @@ __all__ = [
     "ConditionError",
     "Control",
     "DatasetError",
+    "Extractor",
     "Features",
+    "InputContract",
+    "Kind",
+    "Option",
     "RecipeError",
     "__version__",
     "attach",
@@ -54,6 +67,7 @@ __all__ = [
     "extract",
     "generate",
     "load_adapter",
+    "register",
     "train",
 ]
 

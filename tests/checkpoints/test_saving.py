@@ -15,7 +15,7 @@ from armature.adapters.spec import full_spec, full_xl_spec, light_spec
 from armature.checkpoints import save as save_module
 from armature.checkpoints.load import load_adapter
 from armature.checkpoints.save import save_adapter, save_original
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 from armature.errors import CheckpointError
 
 Make = Callable[..., Adapter]

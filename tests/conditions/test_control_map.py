@@ -6,8 +6,8 @@ import torch
 from drawings import lines, photo
 from PIL import Image
 
-from armature.conditions.contract import contract_for
 from armature.conditions.control_map import prepare_control
+from armature.conditions.kinds import contract_for
 from armature.conditions.palettes import palette_colours
 from armature.errors import ConditionError
 
@@ -72,7 +72,7 @@ def test_grey_for_coloured_kinds_is_told():
 
 
 def test_sizes_are_fitted_and_told():
-    control = prepare_control(lines(), SKETCH, size=(64, 96))
+    control = prepare_control(lines(), SKETCH, size=(96, 64))
     assert tuple(control.tensor.shape) == (1, 1, 64, 96)
     assert set(control.tensor.unique().tolist()) == {0.0, 1.0}
     assert control.notes == ("Stretched from 192 x 192 to 96 x 64 px.",)
@@ -82,7 +82,7 @@ def test_label_maps_gain_no_colour_when_fitted():
     colours = palette_colours("coco-stuff")
     assert colours is not None
     labels = colours[np.random.default_rng(0).integers(0, 9, (40, 40))]
-    control = prepare_control(labels, contract_for("seg"), size=(77, 51))
+    control = prepare_control(labels, contract_for("seg"), size=(51, 77))
     got = np.unique((control.tensor[0] * 255).round().to(torch.uint8).flatten(1).T.numpy(), axis=0)
     assert {tuple(row) for row in got.tolist()} <= {tuple(row) for row in colours.tolist()}
     assert control.notes == ("Stretched from 40 x 40 to 51 x 77 px.",)
@@ -98,7 +98,7 @@ def test_a_wrong_palette_is_told():
 def test_a_list_is_a_batch():
     control = prepare_control([lines(), lines(0, 255)], SKETCH)
     assert tuple(control.tensor.shape) == (2, 1, 192, 192)
-    with pytest.raises(ConditionError, match=r"different sizes \(height, width\) \[\(64, 64\), \(192, 192\)\]"):
+    with pytest.raises(ConditionError, match=r"different sizes \(width, height\) \[\(64, 64\), \(192, 192\)\]"):
         prepare_control([lines(), lines(size=64)], SKETCH)
     assert tuple(prepare_control([lines(), lines(size=64)], SKETCH, size=(32, 32)).tensor.shape) == (2, 1, 32, 32)
 
@@ -127,5 +127,5 @@ def test_empty_is_allowed_on_request():
 
 def test_raw_channels_pass_as_tensors():
     values = torch.rand(2, 12, 16, 24)
-    control = prepare_control(values, contract_for(None, in_channels=12), size=(8, 12))
+    control = prepare_control(values, contract_for(None, in_channels=12), size=(12, 8))
     assert tuple(control.tensor.shape) == (2, 12, 8, 12)

@@ -9,10 +9,9 @@ import torch
 from drawings import lines, photo
 from PIL import Image
 
-from armature.conditions import registry
 from armature.conditions.extract import extract
 from armature.conditions.extractor import Extractor, Option
-from armature.conditions.registry import extractor_names, find_extractor, register
+from armature.conditions.registry import extractor_names, find_extractor, register, unregister
 from armature.errors import ConditionError
 
 OFFLINE = ("canny", "sketch", "lineart", "softedge", "color", "tile", "grey")
@@ -141,7 +140,7 @@ def test_wrong_canny_values(options, message):
 def test_whole_numbers_choices_and_booleans_are_checked():
     with pytest.raises(ConditionError, match=r"block=2\.5 must be a whole number"):
         extract("color", photo(), block=2.5)
-    with pytest.raises(ConditionError, match="of='dots' is not one of sketch, canny"):
+    with pytest.raises(ConditionError, match="Unknown kind of control 'dots'; known kinds: sketch, canny"):
         extract("map", lines(), of="dots")
     with pytest.raises(ConditionError, match="strict='no' must be true or false"):
         extract("map", lines(), strict="no")
@@ -190,23 +189,20 @@ def test_every_extractor_declares_itself():
             assert option.problem(option.default) is None
 
 
-def test_cache_key_follows_settings_and_version():
-    extractor = find_extractor("canny")
-    one, other = extractor.settings({}), extractor.settings({"blur": 1})
-    assert extractor.cache_key(one) == extractor.cache_key(dict(one))
-    assert extractor.cache_key(one) != extractor.cache_key(other)
-
-
-def test_an_extractor_of_ones_own(monkeypatch):
-    monkeypatch.setattr(registry, "_ADDED", {})
+def test_an_extractor_of_ones_own():
     mine = Extractor(
         "mine", "grey", "test", lambda picture, shade: Image.new("L", picture.size, shade),
         find_extractor("grey").contract, (Option("shade", 3, "tone", 0, 255, number=int),),
     )  # fmt: skip
     register(mine)
-    assert extract("mine", photo(), shade=7).getpixel((0, 0)) == 7
-    with pytest.raises(ConditionError, match="'mine' exists; choose another name"):
-        register(mine)
+    try:
+        assert extract("mine", photo(), shade=7).getpixel((0, 0)) == 7
+        with pytest.raises(ConditionError, match="The extractor 'mine' exists; choose another name"):
+            register(mine)
+    finally:
+        unregister(mine)
+    with pytest.raises(ConditionError, match="Unknown extractor 'mine'"):
+        find_extractor("mine")
 
 
 def test_sketch_takes_a_drawings_lines_as_they_are():

@@ -42,8 +42,8 @@ def test_a_map_carries_its_settings_and_equals_the_call(tmp_path, pictures):
 
 
 def test_size_is_fitted_before_extraction(tmp_path, pictures):
-    extract_file(Job("canny", {}, (32, 40), "crop"), pictures / "a.png", tmp_path / "m.png")
-    expected = extract("canny", fit_picture(photo(48), (32, 40), "crop"))
+    extract_file(Job("canny", {}, (40, 32), "crop"), pictures / "a.png", tmp_path / "m.png")
+    expected = extract("canny", fit_picture(photo(48), (40, 32), "crop"))
     np.testing.assert_array_equal(pixels_of(tmp_path / "m.png"), np.asarray(expected))
 
 
@@ -92,7 +92,7 @@ def test_two_processes_give_the_same_maps(tmp_path, pictures):
 def test_a_failed_write_leaves_nothing(tmp_path, pictures, monkeypatch):
     class Broken:
         def save(self, file, *_, **__):
-            file.write(b"half")
+            file.write_bytes(b"half")
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):

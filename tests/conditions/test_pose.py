@@ -13,8 +13,9 @@ from armature.conditions.pose import (
     read_poses,
     write_poses,
 )
-from armature.conditions.pose_drawing import COLOURS, LIMBS, draw_keypose, draw_pose
+from armature.conditions.pose_drawing import draw_keypose, draw_pose
 from armature.errors import ConditionError
+from armature.toyworld.maps import LIMBS, WHEEL
 
 STANDING = [
     (256, 80), (256, 140), (200, 145), (180, 220), (170, 290), (312, 145), (335, 220), (350, 285), (220, 300),
@@ -25,13 +26,13 @@ STANDING = [
 def usual_drawing(joints, height, width):
     """The drawing that everybody knows, written down from its description: whole-pixel ellipses at 60 %, discs of 4."""
     canvas = np.zeros((height, width, 3), np.uint8)
-    for (a, b), colour in zip(LIMBS, COLOURS, strict=False):
+    for (a, b), colour in zip(LIMBS, WHEEL, strict=False):
         (x0, y0), (x1, y1) = joints[a], joints[b]
         axes = (int(np.hypot(x0 - x1, y0 - y1) / 2), 4)
         angle = int(np.degrees(np.arctan2(y0 - y1, x0 - x1)))
         outline = cv2.ellipse2Poly((int((x0 + x1) / 2), int((y0 + y1) / 2)), axes, angle, 0, 360, 1)
         cv2.fillConvexPoly(canvas, outline, [int(part * 0.6) for part in colour])
-    for (x, y), colour in zip(joints, COLOURS, strict=True):
+    for (x, y), colour in zip(joints, WHEEL, strict=True):
         cv2.circle(canvas, (int(x), int(y)), 4, colour, -1)
     return canvas
 
@@ -62,7 +63,7 @@ def test_unseen_joints_take_their_limbs_along():
 
 
 def test_nobody_is_a_black_picture_and_a_tiny_one_an_error():
-    assert np.asarray(draw_pose([], (64, 48))).shape == (64, 48, 3)
+    assert np.asarray(draw_pose([], (48, 64))).shape == (64, 48, 3)
     assert np.asarray(draw_pose([], (64, 48))).max() == 0
     with pytest.raises(ConditionError, match="4 x 4 px was asked for; expected at least 8"):
         draw_pose([], (4, 4))

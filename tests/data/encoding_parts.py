@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from armature.bases.open import open_base
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 from armature.data.encoding.encoder import Encoder
 from armature.data.samples.sample import Framed, Picture
 from armature.data.sources.bad import BadSampleError, Problem

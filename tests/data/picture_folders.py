@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 from PIL import Image
 
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 from armature.data.samples.dataset import open_dataset
 from armature.data.settings import DataSettings
 

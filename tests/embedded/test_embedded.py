@@ -21,7 +21,7 @@ from armature.embedded.paths import (
 from armature.errors import CheckpointError, ConditionError
 from armature.evaluation.edges import edge_score, picture_edges
 from armature.evaluation.evaluate import evaluate
-from armature.evaluation.obedience import named_things, obedience
+from armature.evaluation.prompt_alignment import named_things, prompt_alignment
 from armature.generation.record import read_settings
 from armature.toyworld import scene
 from armature.toyworld.palette import CLASS_INDEX
@@ -66,7 +66,7 @@ def test_all_weights_together_stay_within_the_limit():
 
 def test_the_base_draws_what_captions_name(pipe, held_out):
     pictures = draw(pipe, [s.caption for s in held_out])
-    result = obedience([named_things(s) for s in held_out], load_network().annotate(pictures))
+    result = prompt_alignment([named_things(s) for s in held_out], load_network().annotate(pictures))
     # Its figures over 200 captions stand in the model card; a dozen captions and fewer steps leave room below them.
     assert result.object_recall > 0.5
     assert result.colour_share > 0.4
@@ -144,9 +144,9 @@ def test_every_adapter_brings_pictures_nearer_to_their_control(kind):
     report = evaluate(
         f"embedded:{kind}", data=DataSettings(source="toyworld", resolution=128), count=8, steps=10, batch=8
     )
-    assert report.closed is not None
+    assert report.gap_closed is not None
     # The model card has the figures of many more scenes and steps.
-    assert report.closed.mean > 0.2
+    assert report.gap_closed.mean > 0.2
 
 
 @pytest.mark.parametrize("kind", embedded_adapter_kinds())

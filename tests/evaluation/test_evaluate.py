@@ -74,7 +74,7 @@ def test_controls_that_say_nothing_are_passed_over():
     measure = fidelity_of("openpose", embedded=True)
     chosen = choose(SceneFrames("openpose", 40), measure, 2)
     assert len(chosen.frames) == 2
-    assert chosen.silent == int(chosen.frames[1].key[-2:]) - 1
+    assert chosen.skipped == int(chosen.frames[1].key[-2:]) - 1
     with pytest.raises(DatasetError, match="scenes has no sample to evaluate: 3 controls say nothing, 0 samples are"):
         choose(SceneFrames("openpose", 3), measure, 2)
 

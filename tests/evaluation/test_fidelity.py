@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from armature.errors import ConditionError
-from armature.evaluation.fidelity import distance_closed, fidelity_of, usual_extractor
+from armature.evaluation.fidelity import fidelity_of, gap_closed, usual_extractor
 from armature.toyworld import scene
 
 SCENES = [scene(seed) for seed in range(8)]
@@ -52,8 +52,8 @@ def test_poses_are_read_and_counted():
     assert ((figures >= 0) & (figures <= 1)).all()
     nobody = next(drawn for drawn in SCENES if not drawn.joints)
     measure = fidelity_of("openpose", embedded=True)
-    assert not measure.asks(nobody.openpose)
-    assert measure.asks(PEOPLE[0].openpose)
+    assert not measure.has_content(nobody.openpose)
+    assert measure.has_content(PEOPLE[0].openpose)
 
 
 @pytest.mark.parametrize(("kind", "best"), [("sketch", 1.0), ("lineart", 1.0), ("tile", 0.0), ("grey", 0.0)])
@@ -77,8 +77,8 @@ def test_extractor_options_are_those_of_the_maps():
 
 def test_an_empty_line_map_asks_for_nothing():
     measure = fidelity_of("sketch")
-    assert not measure.asks(np.zeros((32, 32), np.uint8))
-    assert measure.asks(SCENES[0].sketch)
+    assert not measure.has_content(np.zeros((32, 32), np.uint8))
+    assert measure.has_content(SCENES[0].sketch)
 
 
 def test_readers_are_named_and_know_the_embedded_base():
@@ -99,7 +99,7 @@ def test_kinds_without_a_measure_say_so():
 
 
 def test_the_distance_is_closed_whichever_way_is_better():
-    assert distance_closed(0.2, 0.5, 0.8) == pytest.approx(0.5)
-    assert distance_closed(0.4, 0.1, 0.1) == pytest.approx(1.0)
-    assert distance_closed(0.4, 0.5, 0.1) < 0
-    assert distance_closed(0.3, 0.9, 0.3) is None
+    assert gap_closed(0.2, 0.5, 0.8) == pytest.approx(0.5)
+    assert gap_closed(0.4, 0.1, 0.1) == pytest.approx(1.0)
+    assert gap_closed(0.4, 0.5, 0.1) < 0
+    assert gap_closed(0.3, 0.9, 0.3) is None

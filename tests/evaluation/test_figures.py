@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from armature.evaluation.figures import closed_figure, mean_figure, share_figure
+from armature.evaluation.figures import gap_figure, mean_figure, share_figure
 
 
 def test_the_standard_error_is_that_of_the_mean():
@@ -19,12 +19,12 @@ def test_shares_have_a_binomial_error():
     assert share_figure(0, 0).mean == 0
 
 
-def test_the_distance_closed_has_the_error_of_its_samples():
+def test_the_gap_closed_has_the_error_of_its_samples():
     rng = np.random.default_rng(0)
 
     def drawn(count):
         low, high = 0.3 + 0.05 * rng.normal(size=count), 0.9 + 0.05 * rng.normal(size=count)
-        return closed_figure(low, 0.6 + 0.05 * rng.normal(size=count), high)
+        return gap_figure(low, 0.6 + 0.05 * rng.normal(size=count), high)
 
     repeated = [drawn(40) for _ in range(200)]
     assert np.mean([figure.mean for figure in repeated]) == pytest.approx(0.5, abs=0.01)
@@ -33,4 +33,4 @@ def test_the_distance_closed_has_the_error_of_its_samples():
 
 
 def test_no_distance_has_no_share():
-    assert closed_figure([0.5, 0.5], [0.7, 0.6], [0.5, 0.5]) is None
+    assert gap_figure([0.5, 0.5], [0.7, 0.6], [0.5, 0.5]) is None

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 from armature.data.encoding.batch import control_tensor
 from armature.evaluation.maps import coloured, control_map, grey
 from armature.evaluation.sheet import GAP, HEAD, contact_sheet, sheet_size

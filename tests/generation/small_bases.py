@@ -11,7 +11,7 @@ from armature.adapters.base import AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
 from armature.checkpoints.save import save_adapter
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 
 # Progress bars of saving and loading, and advice on small models, would drown the tests' own output.
 transformers.utils.logging.disable_progress_bar()

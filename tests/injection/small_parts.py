@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from armature.adapters.base import AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec, full_xl_spec
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 
 # diffusers advises on every construction of a small model; nothing in it concerns these tests.
 diffusers.utils.logging.set_verbosity_error()

@@ -13,7 +13,7 @@ from armature import AttachError, Control
 from armature.adapters.base import AdapterCard
 from armature.adapters.build import build_adapter
 from armature.adapters.spec import full_spec
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 
 
 @pytest.mark.parametrize("name", ["SD", "SDXL"])

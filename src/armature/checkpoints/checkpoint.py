@@ -18,8 +18,7 @@ from armature.checkpoints.naming import kind_of, network_of
 from armature.checkpoints.sources import Located, locate
 from armature.checkpoints.structure import Evidence
 from armature.checkpoints.weights import Format, WeightFile, read_weights
-from armature.conditions.contract import contract_for
-from armature.conditions.kinds import canonical_kind
+from armature.conditions.kinds import canonical_kind, contract_for
 from armature.errors import CheckpointError, ConditionError
 
 

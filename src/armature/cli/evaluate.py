@@ -102,6 +102,6 @@ def _tell(report: Report, paths: tuple[Path, ...], as_json: bool) -> None:
         typer.echo(f"warning: {warning}", err=True)
     name, figures = report.measure["name"], report.fidelity
     typer.echo(f"{name} without {figures['without']}, with {figures['with']}, ceiling {figures['ceiling']}")
-    typer.echo(f"distance closed: {report.closed or 'not defined: the ceiling is no better than nothing'}")
+    typer.echo(f"gap closed: {report.gap_closed or 'not defined: the ceiling is no better than nothing'}")
     for path in paths:
         typer.echo(str(path))

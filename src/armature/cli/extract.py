@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from armature.cli.control_spec import parse_size
 from armature.conditions.extractor import Extractor
 from armature.conditions.folder import FolderReport, Job, extract_file, extract_folder
 from armature.conditions.registry import extractor_names, find_extractor
@@ -66,16 +67,6 @@ def parse_options(extractor: Extractor, given: list[str]) -> dict[str, object]:
             raise ConditionError(f"--set {text!r} is not name=value; options of {extractor.name}: {', '.join(known)}.")
         options[name] = known[name].parse(value) if name in known else value
     return options
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """(height, width) from "WxH" or "N"; raises ConditionError for anything else."""
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) >= 8 for part in parts):
-        raise ConditionError(f"--size is {text!r}; expected WxH in pixels, at least 8 each, such as 512x768.")
-    return int(parts[-1]), int(parts[0])
 
 
 def _folder(job: Job, folder: Path, out: Path, jobs: int, force: bool, *, quiet: bool) -> FolderReport:

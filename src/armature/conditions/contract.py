@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from armature.conditions.kinds import canonical_kind, kind_in_source
 from armature.errors import ConditionError
 
 Order = Literal["L", "RGB", "BGR", "raw"]
@@ -19,7 +18,7 @@ _CHANNELS_OF = {"L": 1, "RGB": 3, "BGR": 3}
 class InputContract:
     """The form in which an adapter was trained to see its control.
 
-    kind: a name of `kinds.KINDS`, or "any" where nothing is known but the number of channels.
+    kind: the name of a kind of control, or "any" where nothing is known but the number of channels.
     channels, order: picture channels; "raw" is for counts other than 1 and 3, which only a tensor can have.
     range: lowest and highest value of the tensor.
     polarity: "white on black", "near is bright", or None where there is none.
@@ -53,67 +52,10 @@ class InputContract:
             raise ConditionError(f"Contract threshold is {self.binarize}; expected a number between 0 and 1, or None.")
 
 
-def _lines(kind: str, channels: int, threshold: float | None, words: str) -> InputContract:
-    order: Order = "L" if channels == 1 else "RGB"
-    return InputContract(kind, channels, order, (0.0, 1.0), WHITE_ON_BLACK, threshold, None, words)
-
-
-# Facts: the published sd14v1 / sd15v2 / CoAdapter files; the SDXL folders state their channels in their config.
-_SD: dict[str, InputContract] = {
-    "sketch": _lines("sketch", 1, 0.5, "white lines on black, binarised"),
-    "canny": _lines("canny", 1, 0.5, "white edges on black, binarised"),
-    "lineart": _lines("lineart", 1, None, "white strokes on black"),
-    "softedge": _lines("softedge", 1, None, "bright edges on black"),
-    "depth": InputContract("depth", 3, "RGB", polarity=NEAR_IS_BRIGHT, description="grey depth, near is bright"),
-    "seg": InputContract("seg", 3, "RGB", palette="coco-stuff", description="one palette colour per class"),
-    "openpose": InputContract("openpose", 3, "RGB", description="18 joints in OpenPose's colours on black"),
-    "keypose": InputContract("keypose", 3, "RGB", description="17 joints in mmpose's colours on black"),
-    "color": InputContract("color", 3, "RGB", description="palette map: 64x bicubic down, nearest up"),
-    "tile": InputContract("tile", 3, "RGB", description="the picture, blurred"),
-    "grey": InputContract("grey", 1, "L", description="the picture's brightness"),
-    "style": InputContract("style", 3, "RGB", description="a whole picture; its CLIP vision states are the input"),
-}
-_XL: dict[str, InputContract] = {
-    "canny": _lines("canny", 3, 0.5, "white edges on black, binarised"),
-    "lineart": _lines("lineart", 3, None, "white strokes on black"),
-    # The SDXL openpose adapter was trained on pictures read by OpenCV and never reordered.
-    "openpose": InputContract("openpose", 3, "BGR", description="18 joints in OpenPose's colours, channels blue first"),
-}
-_EMBEDDED_PALETTE = "toyworld"
-
-
-def _is_xl(family: str | None, source: str | None) -> bool:
-    if family is not None:
-        return "xl" in family.lower()
-    return source is not None and "sdxl" in source.lower()
-
-
-def contract_for(
-    kind: str | None, *, in_channels: int | None = None, family: str | None = None, source: str | None = None
-) -> InputContract:
-    """The contract of a kind, made exact by what is known of the file.
-
-    kind: a kind or alias; None takes it from `source`, and failing that gives the contract "any".
-    in_channels: picture channels counted from the weights (conv_in channels / stride squared); they outrank the table.
-    family: a name with "xl" in it means SDXL, any other SD 1.x or 2.x; None looks into `source`.
-    source: file name, hub id or `embedded:` name.
-    Raises ConditionError for an unknown kind or a channel count below 1.
-    Source: facts on the published files; the authors' SDXL openpose training reads pictures with OpenCV.
-    """
-    known = canonical_kind(kind) if kind is not None else kind_in_source(source or "")
-    if known is None:
-        contract = InputContract("any", 3, "RGB", description="kind unknown: taken as it is")
-    else:
-        table = {**_SD, **_XL} if _is_xl(family, source) else _SD
-        contract = table[known]
-    if source is not None and source.startswith("embedded:") and contract.palette is not None:
-        contract = replace(contract, palette=_EMBEDDED_PALETTE)
-    if in_channels is None or in_channels == contract.channels:
+def with_channels(contract: InputContract, channels: int) -> InputContract:
+    """The contract for another number of channels; three are red first. ConditionError for less than 1."""
+    if channels == contract.channels:
         return contract
-    return _with_channels(contract, in_channels)
-
-
-def _with_channels(contract: InputContract, channels: int) -> InputContract:
     if channels == 1:
         return replace(contract, channels=1, order="L")
     if channels == 3:

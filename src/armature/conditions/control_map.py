@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from armature.conditions.arrays import array_values, is_tensor, tensor_to_numpy
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.drawing import clean_values, recognise
-from armature.conditions.fit import Content, Fit, fit_note, fit_values
+from armature.conditions.fit import Fit, fit_note, fit_values
+from armature.conditions.kinds import content_of
 from armature.conditions.picture import Pixels, read_pixels, to_picture
 from armature.errors import ConditionError
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-_COLOURED = ("seg", "openpose", "keypose", "color")
 # Seg maps that went through JPEG or smooth scaling keep most pixels near a palette colour; wrong palettes do not.
 _NEAR_COLOUR = 12 / 255
+_REDUCED = "Colours were reduced to brightness."
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def prepare_control(
     """Apply the contract to a picture, or to a list of pictures, which gives a batch.
 
     source: path, PIL picture, NumPy array, tensor, (N, C, H, W) tensor, or a sequence of single ones.
-    size: (height, width) in pixels; None keeps the picture's own, which all pictures of a batch must then share.
-    fit: see `fit_values`; label maps and binarised maps never gain in-between values.
+    size: (width, height) in pixels; None keeps the picture's own, which all pictures of a batch must then share.
+    fit: see `fit_values`; how values are resampled is the kind's own way, the one by which training resizes its maps.
     Raises ConditionError for what `read_pixels` refuses, an all-black or blank control (unless allow_empty), an empty
     list, and pictures of different sizes without `size`.
     """
@@ -58,10 +59,10 @@ def prepare_control(
 
     sources = _sources(source)
     done = [prepare_pixels(one, contract, size, fit, allow_empty) for one in sources]
-    shapes = {pixels.values.shape[:2] for pixels in done}
-    if len(shapes) > 1:
+    sizes = {pixels.values.shape[1::-1] for pixels in done}
+    if len(sizes) > 1:
         raise ConditionError(
-            f"The controls of one batch have different sizes (height, width) {sorted(shapes)}; "
+            f"The controls of one batch have different sizes (width, height) {sorted(sizes)}; "
             "give `size`, or pictures of one size."
         )
     stacked = np.stack([pixels.values for pixels in done]).transpose(0, 3, 1, 2)
@@ -105,22 +106,61 @@ def prepare_pixels(
     values, notes = pixels.values, list(pixels.notes)
     if contract.polarity == WHITE_ON_BLACK:
         values = _white_on_black(values, contract, notes, allow_empty)
+    # Maps are 8 bits a channel wherever they are kept, in files and in the caches that adapters learn from. One that
+    # comes so is resized and reduced to brightness in 8 bits, as training does it, so that both see the same pixels.
+    eight_bit = contract.order != "raw" and _is_eight_bit(values)
+    if not allow_empty:
+        _refuse_empty(values, contract)
+    if size is not None:
+        shape = (size[1], size[0])
+        if note := fit_note(values.shape[:2], shape, fit):
+            notes.append(note)
+            content = content_of(contract)
+            if eight_bit:
+                values = _from_bytes(fit_values(_to_bytes(values), shape, fit, content=content))
+            else:
+                values = fit_values(values, shape, fit, content=content)
     values = _channels(values, contract, notes)
-    if not allow_empty and float(values.max()) < 1 / 255:
-        raise ConditionError(f"The {contract.kind} control is all black: it would control nothing.")
-    content: Content = "labels" if contract.palette is not None else "picture"
+    if eight_bit:
+        values = _from_bytes(_to_bytes(values))
     if contract.binarize is not None:
-        values, content = _binary(values, contract, notes, allow_empty), "lines"
+        values = _binary(values, contract.binarize, notes)
     if contract.palette is not None:
         _check_palette(values, contract.palette, notes)
-    if size is not None:
-        note = fit_note(values.shape[:2], size, fit)
-        values = fit_values(values, size, fit, content=content)
-        if note is not None:
-            notes.append(note)
     if contract.order == "BGR":
         notes.append("Channels go in as blue, green, red: this adapter was trained so.")
     return Pixels(values, tuple(notes))
+
+
+def _is_eight_bit(values: np.ndarray) -> bool:
+    """Whether values in 0..1 are all multiples of 1/255."""
+    import numpy as np
+
+    scaled = values * np.float32(255)
+    return bool((np.abs(scaled - np.rint(scaled)) < 1e-3).all())
+
+
+def _to_bytes(values: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.rint(values * np.float32(255)).astype(np.uint8)
+
+
+def _from_bytes(values: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return values.astype(np.float32) / np.float32(255)
+
+
+def _refuse_empty(values: np.ndarray, contract: InputContract) -> None:
+    brightest = float(values.max())
+    if brightest < 1 / 255:
+        raise ConditionError(f"The {contract.kind} control is all black: it would control nothing.")
+    if contract.binarize is not None and not brightest > contract.binarize:
+        raise ConditionError(
+            f"The {contract.kind} control is empty once cut at {contract.binarize}: its brightest value is "
+            f"{brightest:.2f}. Draw brighter lines, or lower the contract's threshold."
+        )
 
 
 def _read_raw(source: Any, contract: InputContract) -> Pixels:
@@ -137,10 +177,9 @@ def _read_raw(source: Any, contract: InputContract) -> Pixels:
 
 
 def _white_on_black(values: np.ndarray, contract: InputContract, notes: list[str], allow_empty: bool) -> np.ndarray:
+    """Lines as (H, W, 1), light on dark; a drawing on paper is cleaned and turned round."""
     found = recognise(values)
-    if found == "blank":
-        if allow_empty:
-            return values
+    if found == "blank" and not allow_empty:
         tone = "all black" if float(values.max()) < 0.5 else "blank"
         raise ConditionError(f"The {contract.kind} control is {tone}: it holds no line. Give white lines on black.")
     if found == "drawing":
@@ -151,28 +190,28 @@ def _white_on_black(values: np.ndarray, contract: InputContract, notes: list[str
             f"This looks like a picture, not like lines; for {contract.kind} lines extract them first "
             f"(armature extract {contract.kind})."
         )
-    return values
+    if not _is_grey(values):
+        notes.append(_REDUCED)
+    # The brightest channel: a blue line is a line, and luma would make it nearly black.
+    return values.max(axis=-1, keepdims=True)
 
 
 def _channels(values: np.ndarray, contract: InputContract, notes: list[str]) -> np.ndarray:
+    """As many channels as the contract has."""
     import numpy as np
 
     have = values.shape[-1]
-    if contract.order == "raw" or have == contract.channels:
-        if have == 3 and contract.kind in _COLOURED and _is_grey(values):
-            notes.append(f"The {contract.kind} control is grey; its adapter knows things by their colours.")
+    if contract.order == "raw":
+        return values
+    if content_of(contract) == "label" and contract.channels == 3 and _is_grey(values):
+        notes.append(f"The {contract.kind} control is grey; its adapter knows things by their colours.")
+    if have == contract.channels:
         return values
     if contract.channels == 1:
-        if contract.polarity == WHITE_ON_BLACK:
-            # The brightest channel: a blue line is a line, and luma would make it nearly black.
-            grey = values.max(axis=-1, keepdims=True)
-        else:
-            grey = (values @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
         if not _is_grey(values):
-            notes.append("Colours were reduced to brightness.")
-        return grey.astype(np.float32)
-    if contract.kind in _COLOURED:
-        notes.append(f"The {contract.kind} control is grey; its adapter knows things by their colours.")
+            notes.append(_REDUCED)
+        luma = np.array([0.299, 0.587, 0.114], np.float32)
+        return (values @ luma)[..., None].astype(np.float32)
     return np.repeat(values, contract.channels, axis=-1)
 
 
@@ -180,18 +219,13 @@ def _is_grey(values: np.ndarray) -> bool:
     return float((values.max(axis=-1) - values.min(axis=-1)).max()) < 2 / 255
 
 
-def _binary(values: np.ndarray, contract: InputContract, notes: list[str], allow_empty: bool) -> np.ndarray:
-    """Values above the contract's threshold as 1, the rest 0; a note when grey was lost."""
+def _binary(values: np.ndarray, threshold: float, notes: list[str]) -> np.ndarray:
+    """Values above the threshold as 1, the rest 0; a note when grey was lost."""
     import numpy as np
 
-    binary = (values > contract.binarize).astype(np.float32)
-    if not allow_empty and not binary.any():
-        raise ConditionError(
-            f"The {contract.kind} control is empty once cut at {contract.binarize}: its brightest value is "
-            f"{float(values.max()):.2f}. Draw brighter lines, or lower the contract's threshold."
-        )
+    binary = (values > threshold).astype(np.float32)
     if float(np.abs(binary - values).max()) > 2 / 255:
-        notes.append(f"Grey levels were cut at {contract.binarize} to black and white.")
+        notes.append(f"Grey levels were cut at {threshold} to black and white.")
     return binary
 
 

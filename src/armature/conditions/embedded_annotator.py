@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from armature.conditions.fit import fit_picture
 from armature.conditions.pose import Pose, pose_from_rows
 
@@ -36,21 +34,22 @@ def annotate(picture: Image.Image) -> PictureMaps:
     brought back to the picture's size. Raises CheckpointError when the annotator's weights are missing.
     """
     # Conditions import without torch; only this network needs it.
+    import numpy as np
     from PIL import Image
 
     from armature.conditions.networks.annotator import load_network
     from armature.toyworld.palette import SEG_TABLE
 
     scale = _SIDE / min(picture.size)
-    height, width = (max(16, round(side * scale / 16) * 16) for side in (picture.height, picture.width))
-    seen = load_network().annotate(np.asarray(fit_picture(picture.convert("RGB"), (height, width)))[None])[0]
-    size = (picture.height, picture.width)
+    width, height = (max(16, round(side * scale / 16) * 16) for side in picture.size)
+    seen = load_network().annotate(np.asarray(fit_picture(picture.convert("RGB"), (width, height)))[None])[0]
+    size = picture.size
     people = tuple(
         pose_from_rows(np.concatenate([person.joints, person.confidence[:, None]], 1).tolist())
         for person in seen.people
     )
-    if (height, width) != size:
-        people = tuple(pose.scaled(size[1] / width, size[0] / height) for pose in people)
+    if (width, height) != size:
+        people = tuple(pose.scaled(size[0] / width, size[1] / height) for pose in people)
     depth = Image.fromarray(np.round(seen.depth * 255).astype(np.uint8))
     seg = Image.fromarray(SEG_TABLE[seen.classes])
-    return PictureMaps(fit_picture(depth, size), fit_picture(seg, size, content="labels"), people)
+    return PictureMaps(fit_picture(depth, size), fit_picture(seg, size, content="label"), people)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -88,11 +86,14 @@ class Weights:
 class Extractor:
     """A way from a picture to a condition map.
 
-    name: its name in the registry; kind: the kind of control it makes.
+    name: lower case, words joined by underscores; "PLACE:KIND" where one of a kind serves pictures of one place only.
+    kind: the kind of control it makes.
     run: takes a PIL picture ("L" or "RGB") and every option by keyword; gives the map at the picture's size.
     contract: what comes out (channels, range, polarity, palette).
     version: raised whenever the same picture would give another map; part of metadata and cache keys.
     offline: name of the extractor of the same kind that works without weights, or None.
+    aliases: other names, of other tools above all, with the settings that each stands for.
+    presets: settings that take the place of the options' defaults.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Extractor:
     weights: tuple[Weights, ...] = ()
     offline: str | None = None
     licence: str = "Apache-2.0"
+    aliases: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     presets: Mapping[str, Value] = field(default_factory=dict)
 
     def settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,8 +132,3 @@ class Extractor:
     def metadata(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """What to store beside a map: extractor, version, kind and settings, ready for JSON."""
         return {"extractor": self.name, "version": self.version, "kind": self.kind, "settings": dict(settings)}
-
-    def cache_key(self, settings: Mapping[str, Any]) -> str:
-        """A short key that changes whenever the map of the same picture could change."""
-        text = json.dumps(self.metadata(settings), sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from armature.conditions.extractor import Extractor
 from armature.conditions.fit import Fit, fit_picture
-from armature.conditions.picture import read_picture
-from armature.conditions.registry import find_extractor
+from armature.conditions.kinds import Kind
+from armature.conditions.picture import SMALLEST_SIDE, read_picture
+from armature.conditions.registry import UNREACHABLE, find_extractor, register_in_worker, registered_here
 from armature.errors import ArmatureError, ConditionError
+from armature.files import replacing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,12 +28,22 @@ METADATA_KEY = "armature"
 
 @dataclass(frozen=True)
 class Job:
-    """How to make a map: extractor by name, its options, and the size (height, width) pictures are fitted to first."""
+    """How to make a map: extractor by name, its options, and the size (width, height) pictures are fitted to first.
+
+    Raises ConditionError for a size below 8 pixels.
+    """
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     fit: Fit = "resize"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < SMALLEST_SIDE:
+            raise ConditionError(
+                f"Pictures were to be fitted to {self.size[0]} x {self.size[1]} px; expected at least {SMALLEST_SIDE} "
+                "on each side."
+            )
 
 
 @dataclass
@@ -72,8 +83,9 @@ def extract_folder(
     A map that exists, was made with the same settings and extractor version, and whose picture has not
     changed, is kept, so that a broken run goes on where it stopped; force makes all anew.
     jobs: processes, 1 and up. progress: called with (pictures finished, pictures in all).
+    Extractors and kinds that were registered here reach the processes where their functions can be imported there.
     Broken pictures are reported, not raised. Raises ConditionError for wrong options, a folder that is missing or has
-    no pictures, and a wrong number of jobs.
+    no pictures, a wrong number of jobs, and processes that cannot do the work.
     """
     if jobs < 1:
         raise ConditionError(f"jobs is {jobs}; expected 1 or more processes.")
@@ -130,20 +142,28 @@ def _run(job: Job, todo: list[tuple[Path, Path]], jobs: int) -> Iterator[tuple[P
         for source, target in todo:
             yield source, target, _attempt(job, source, target)
         return
+    things = registered_here()
     # Fresh processes: forking a program that holds torch or OpenCV threads can lock up.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(things,)) as pool:
         waiting: dict[Future[str | None], tuple[Path, Path]] = {
             pool.submit(_attempt, job, source, target): (source, target) for source, target in todo
         }
-        for done in as_completed(waiting):
-            yield *waiting[done], done.result()
+        try:
+            for done in as_completed(waiting):
+                yield *waiting[done], done.result()
+        except BrokenProcessPool as error:
+            named = ", ".join(repr(thing.name) for thing in things)
+            hint = UNREACHABLE.format(named) if things else "Memory may have run out: try fewer jobs."
+            raise ConditionError(f"A process that extracts {job.kind} maps ended unexpectedly. {hint}") from error
 
 
-def _one_thread() -> None:
-    """Each process keeps to one core; together they fill the machine."""
+def _start_worker(things: tuple[Kind | Extractor, ...]) -> None:
+    """Each process keeps to one core, together they fill the machine; and knows what its parent registered."""
     import cv2
 
     cv2.setNumThreads(1)
+    register_in_worker(things)
 
 
 def _attempt(job: Job, source: Path, target: Path) -> str | None:
@@ -189,19 +209,5 @@ def write_png(picture: Image.Image, target: Path, metadata: Mapping[str, Any]) -
 
     info = PngInfo()
     info.add_text(METADATA_KEY, json.dumps(metadata))
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as file:
-        try:
-            picture.save(file, "PNG", pnginfo=info)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise
-    os.chmod(file.name, 0o666 & ~_umask())
-    os.replace(file.name, target)
-
-
-def _umask() -> int:
-    """The process's file mode mask; temporary files come without group rights, results should have the usual ones."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(target) as temporary:
+        picture.save(temporary, "PNG", pnginfo=info)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from armature.errors import ConditionError
+from armature.files import replacing
 
 JOINTS = (
     "nose",
@@ -76,7 +76,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class PoseSheet:
-    """The people of one picture; size is (height, width) in pixels, or None where a file does not say."""
+    """The people of one picture; size is (width, height) in pixels, or None where a file does not say."""
 
     people: tuple[Pose, ...]
     size: tuple[int, int] | None = None
@@ -130,7 +130,7 @@ def read_poses(source: str | os.PathLike[str] | Mapping[str, Any]) -> PoseSheet:
 
 def _canvas(content: Mapping[str, Any]) -> tuple[int, int] | None:
     height, width = content.get("canvas_height"), content.get("canvas_width")
-    return (int(height), int(width)) if height and width else None
+    return (int(width), int(height)) if height and width else None
 
 
 def _person(person: Any, index: int, size: tuple[int, int] | None, name: str) -> Pose:
@@ -143,7 +143,7 @@ def _person(person: Any, index: int, size: tuple[int, int] | None, name: str) ->
     if len(rows) == 25:
         rows = [rows[i] for i in _OF_BODY_25]
     if size is not None and any(flat) and all(0 <= row[0] <= 1 and 0 <= row[1] <= 1 for row in rows):
-        rows = [[row[0] * size[1], row[1] * size[0], row[2]] for row in rows]
+        rows = [[row[0] * size[0], row[1] * size[1], row[2]] for row in rows]
     return pose_from_rows(rows)
 
 
@@ -155,8 +155,6 @@ def write_poses(path: str | os.PathLike[str], sheet: PoseSheet) -> None:
         people.append({"person_id": [-1], "pose_keypoints_2d": flat})
     content: dict[str, Any] = {"version": 1.3, "people": people}
     if sheet.size is not None:
-        content |= {"canvas_height": sheet.size[0], "canvas_width": sheet.size[1]}
-    target = Path(path)
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False, encoding="utf-8") as file:
-        json.dump(content, file)
-    os.replace(file.name, target)
+        content |= {"canvas_height": sheet.size[1], "canvas_width": sheet.size[0]}
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")

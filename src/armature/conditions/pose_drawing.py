@@ -15,46 +15,6 @@ if TYPE_CHECKING:
 
 Colour = tuple[int, int, int]
 
-# Limb i takes colour i, joint i as well: OpenPose's rainbow.
-LIMBS = (
-    (1, 2),
-    (1, 5),
-    (2, 3),
-    (3, 4),
-    (5, 6),
-    (6, 7),
-    (1, 8),
-    (8, 9),
-    (9, 10),
-    (1, 11),
-    (11, 12),
-    (12, 13),
-    (1, 0),
-    (0, 14),
-    (14, 16),
-    (0, 15),
-    (15, 17),
-)
-COLOURS: tuple[Colour, ...] = (
-    (255, 0, 0),
-    (255, 85, 0),
-    (255, 170, 0),
-    (255, 255, 0),
-    (170, 255, 0),
-    (85, 255, 0),
-    (0, 255, 0),
-    (0, 255, 85),
-    (0, 255, 170),
-    (0, 255, 255),
-    (0, 170, 255),
-    (0, 85, 255),
-    (0, 0, 255),
-    (85, 0, 255),
-    (170, 0, 255),
-    (255, 0, 255),
-    (255, 0, 170),
-    (255, 0, 85),
-)
 _LIMB_BLEND = 0.6
 _REFERENCE = 512  # widths are stated for a picture of this size
 _HALF_WIDTH = 4.0
@@ -79,17 +39,20 @@ def draw_pose(people: Pose | Sequence[Pose], size: tuple[int, int]) -> Image.Ima
 
     Limbs are filled ellipses in the limb's colour at 60 %, joints full discs above them; both are 4 pixels in half
     width for a shorter side of 512, and scale with the picture.
-    size: (height, width) in pixels. Nobody gives a black picture. Raises ConditionError for a size below 8.
+    size: (width, height) in pixels. Nobody gives a black picture. Raises ConditionError for a size below 8.
     """
+    # Toyworld draws the same people; limb i takes colour i, joint i as well.
+    from armature.toyworld.maps import LIMBS, WHEEL
+
     poses = [people] if isinstance(people, Pose) else list(people)
 
     def draw(canvas: np.ndarray, factor: float, unit: float) -> None:
         half = _HALF_WIDTH * unit
         for pose in poses:
-            for (a, b), colour in zip(LIMBS, COLOURS, strict=False):
+            for (a, b), colour in zip(LIMBS, WHEEL, strict=False):
                 _limb(canvas, pose.joints[a], pose.joints[b], factor, half, colour)
         for pose in poses:
-            for joint, colour in zip(pose.joints, COLOURS, strict=True):
+            for joint, colour in zip(pose.joints, WHEEL, strict=True):
                 _disc(canvas, joint, factor, half, colour)
 
     return _drawn(size, draw)
@@ -98,7 +61,7 @@ def draw_pose(people: Pose | Sequence[Pose], size: tuple[int, int]) -> Image.Ima
 def draw_keypose(people: Sequence[Sequence[Joint | None]], size: tuple[int, int]) -> Image.Image:
     """People of 17 COCO joints as mmpose draws them, mode "RGB" on black: for the sd14v1 keypose adapter.
 
-    Lines 2 pixels wide and discs of radius 2 for a shorter side of 512. size: (height, width) in pixels.
+    Lines 2 pixels wide and discs of radius 2 for a shorter side of 512. size: (width, height) in pixels.
     The colours are mmpose's, read as blue-green-red as the authors' code did: middle orange, left green, right blue.
     Raises ConditionError for people of another number of joints and for a size below 8.
     """
@@ -124,7 +87,7 @@ def _drawn(size: tuple[int, int], draw: Callable[[np.ndarray, float, float], Non
     import numpy as np
     from PIL import Image
 
-    height, width = size
+    width, height = size
     if min(size) < 8:
         raise ConditionError(
             f"A pose picture of {width} x {height} px was asked for; expected at least 8 on each side."

@@ -1,70 +1,107 @@
-"""The extractors by name; each lives in a file of its own and is imported when first asked for."""
+"""Extractors by name, and `register`, through which other code adds extractors and kinds of control.
+
+An extractor that comes with Armature is a file in the folder `extractors` that holds one EXTRACTOR. An installed
+package adds its own by entry points, which every process finds by itself, the command line and workers included:
+
+    [project.entry-points."armature.extractors"]
+    normal = "my_package.normals:EXTRACTOR"
+    [project.entry-points."armature.kinds"]
+    normal = "my_package.normals:KIND"
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pickle
+import pkgutil
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 
-from armature.conditions.extractor import Extractor, Value
-from armature.conditions.kinds import ALIASES, KINDS, tidy_name
+from armature.conditions import extractors
+from armature.conditions.extractor import Extractor
+from armature.conditions.kinds import KINDS, Kind, find_kind, tidy_name
+from armature.conditions.plugins import Plugins
 from armature.errors import ConditionError
 
-_ROOM = "armature.conditions.extractors"
 
-# Every module holds one EXTRACTOR. Order: those without weights first.
-_BUILT_IN: dict[str, str] = {
-    "canny": "canny",
-    "sketch": "sketch",
-    "lineart": "lineart",
-    "softedge": "softedge",
-    "color": "color",
-    "tile": "tile",
-    "grey": "grey",
-    "map": "ready_map",
-    "embedded:depth": "embedded_depth",
-    "embedded:seg": "embedded_seg",
-    "embedded:openpose": "embedded_openpose",
-    "depth": "depth",
-    "seg": "seg",
-    "openpose": "openpose",
-    "keypose": "keypose",
-    "pidinet": "pidinet",
-    "hed": "hed",
-}
-
-# Names of other tools that mean one of the extractors with certain settings.
-_PRESETS: dict[str, tuple[str, Mapping[str, Value]]] = {
-    "pidi": ("pidinet", {}),
-    "midas": ("depth", {"model": "Intel/dpt-hybrid-midas"}),
-    "depth_midas": ("depth", {"model": "Intel/dpt-hybrid-midas"}),
-    "dpt": ("depth", {"model": "Intel/dpt-large"}),
-    "zoe": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
-    "zoedepth": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
-    "depth_zoe": ("depth", {"model": "Intel/zoedepth-nyu-kitti"}),
-    # The embedded adapters' own kinds that need no annotator; toyworld's palette map has 8 x 8 patches at any size.
-    "embedded:sketch": ("sketch", {}),
-    "embedded:canny": ("canny", {}),
-    "embedded:color": ("color", {"patches": 8}),
-    "ade20k": ("seg", {"palette": "ade20k"}),
-    "coco_stuff": ("seg", {"palette": "coco-stuff"}),
-}
-
-_ADDED: dict[str, Extractor] = {}
+def _built_in() -> list[Extractor]:
+    """One for each file of the folder; those without weights first, then those for any picture."""
+    names = [module.name for module in pkgutil.iter_modules(extractors.__path__)]
+    found: list[Extractor] = [import_module(f"{extractors.__name__}.{name}").EXTRACTOR for name in names]
+    return sorted(found, key=lambda one: (bool(one.weights), ":" in one.name, one.name))
 
 
-def register(extractor: Extractor) -> None:
-    """Add an extractor of one's own; raises ConditionError when its name is taken."""
-    name = _tidy(extractor.name)
-    if name in _BUILT_IN or name in _PRESETS or name in _ADDED:
-        raise ConditionError(f"An extractor named {extractor.name!r} exists; choose another name.")
-    _ADDED[name] = extractor
+def _tidy(name: str) -> str:
+    head, colon, tail = name.rpartition(":")
+    return f"{tidy_name(head)}{colon}{tidy_name(tail)}"
+
+
+EXTRACTORS: Plugins[Extractor] = Plugins("extractor", "armature.extractors", Extractor, _built_in, _tidy)
+
+
+def register(*things: Kind | Extractor) -> None:
+    """Add kinds of control and extractors of one's own, for this process and the workers that it starts.
+
+    Anything that is asked about a kind is answered by its record: how its maps are resized and mirrored, what makes
+    them, how fidelity is measured. What an installed package names as an entry point needs no `register`.
+    Raises ConditionError when a name is taken, and for anything that is neither a Kind nor an Extractor.
+
+    Example:
+        >>> from armature.conditions.contract import InputContract
+        >>> normal = InputContract("normal", 3, "RGB")
+        >>> register(
+        ...     Kind("normal", "which way surfaces face", normal, extractor="normal", measure="map_error"),
+        ...     Extractor("normal", "normal", "normals by my network", run=my_normals, contract=normal),
+        ... )
+    """
+    for thing in things:
+        _place(thing).add(thing)
+
+
+def unregister(*things: Kind | Extractor) -> None:
+    """Take back what `register` added; raises ConditionError for anything else."""
+    for thing in things:
+        _place(thing).remove(thing.name)
+
+
+def _place(thing: Kind | Extractor) -> Plugins:
+    if isinstance(thing, Kind):
+        return KINDS
+    if isinstance(thing, Extractor):
+        return EXTRACTORS
+    raise ConditionError(f"A {type(thing).__name__} was registered; expected a Kind or an Extractor.")
+
+
+def registered_here() -> tuple[Kind | Extractor, ...]:
+    """What `register` added in this process, to be handed to `register_in_worker` of another.
+
+    Raises ConditionError for what cannot be sent there, such as a function that is defined inside another.
+    """
+    things = (*KINDS.registered, *EXTRACTORS.registered)
+    for thing in things:
+        try:
+            pickle.dumps(thing)
+        except Exception as error:  # whatever the thing's own parts raise
+            raise ConditionError(f"{UNREACHABLE.format(repr(thing.name))} ({error})") from error
+    return things
+
+
+UNREACHABLE = (
+    "What was registered as {} cannot reach other processes: define its functions at the top of a module that can be "
+    "imported, or name it as an entry point 'armature.extractors' or 'armature.kinds' of a package; or use one process."
+)
+
+
+def register_in_worker(things: Iterable[Kind | Extractor]) -> None:
+    """Take over what `registered_here` gave in the parent; what this process registered by itself gives way."""
+    for thing in things:
+        _place(thing).add(thing, again=True)
 
 
 def extractor_names() -> tuple[str, ...]:
-    """The names of all extractors, those that need no weights first."""
-    return (*_BUILT_IN, *_ADDED)
+    """The names of all extractors: those that need no weights first, those of other packages last."""
+    return EXTRACTORS.names()
 
 
 def find_extractor(name: str) -> Extractor:
@@ -73,31 +110,34 @@ def find_extractor(name: str) -> Extractor:
     "pidinet" is the network of that name, "sketch" the classical extractor that works without weights.
     Raises ConditionError for an unknown name, with the known ones and the nearest, and for "style", which has no map.
     """
-    tidy = _tidy(name)
-    if tidy in _ADDED:
-        return _ADDED[tidy]
-    if tidy in _BUILT_IN:
-        return _load(tidy)
-    if tidy in _PRESETS:
-        base, presets = _PRESETS[tidy]
-        return replace(_load(base), presets=presets) if presets else _load(base)
-    kind = ALIASES.get(tidy, tidy)
-    if kind in _BUILT_IN:
-        return _load(kind)
-    if kind in KINDS:
-        raise ConditionError(
-            f"{name!r} has no map to extract: style adapters read the CLIP vision states of the picture itself "
-            "(armature.conditions.style.style_states)."
-        )
-    near = get_close_matches(tidy, [*extractor_names(), *_PRESETS, *ALIASES], n=1, cutoff=0.6)
+    found = EXTRACTORS.get(name)
+    if found is not None:
+        presets = {_tidy(alias): values for alias, values in found.aliases.items()}.get(_tidy(name))
+        return replace(found, presets=presets) if presets else found
+    kind = KINDS.get(name)
+    if kind is not None:
+        return find_extractor(default_extractor(kind.name))
+    near = get_close_matches(_tidy(name), [*EXTRACTORS.all_names(), *KINDS.all_names()], n=1, cutoff=0.6)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ConditionError(f"Unknown extractor {name!r}; known extractors: {', '.join(extractor_names())}.{hint}")
+    known = ", ".join(extractor_names())
+    raise ConditionError(
+        " ".join([f"Unknown extractor {name!r}; known extractors: {known}.{hint}", *EXTRACTORS.problems])
+    )
 
 
-def _tidy(name: str) -> str:
-    head, colon, tail = name.rpartition(":")
-    return f"{tidy_name(head)}{colon}{tidy_name(tail)}"
+def default_extractor(kind: str, *, embedded: bool = False) -> str:
+    """The name of the extractor that makes the maps of a kind, where the user names none.
 
-
-def _load(name: str) -> Extractor:
-    return import_module(f"{_ROOM}.{_BUILT_IN[name]}").EXTRACTOR
+    embedded: whether it reads pictures of the base that ships with Armature, for which some kinds have another.
+    Raises ConditionError for an unknown kind, and for one that has no map.
+    """
+    record = find_kind(kind)
+    name = record.embedded_extractor if embedded and record.embedded_extractor else record.extractor
+    if name is None:
+        raise ConditionError(
+            f"{kind!r} has no map to extract: style adapters read the CLIP vision states of the picture itself "
+            "(armature.conditions.style.style_states)."
+            if record.name == "style"
+            else f"{kind!r} has no extractor; give a ready map."
+        )
+    return name

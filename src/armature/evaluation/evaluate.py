@@ -15,17 +15,18 @@ import torch
 from armature.adapters.base import Adapter
 from armature.bases.open import Base, open_base
 from armature.checkpoints.load import load_adapter
-from armature.conditions.contract import InputContract, contract_for
+from armature.conditions.contract import InputContract
+from armature.conditions.kinds import contract_for
 from armature.data.samples.sample import Framed, Frames
 from armature.data.settings import DataSettings
 from armature.errors import RecipeError
 from armature.evaluation.fidelity import Measure, fidelity_of
-from armature.evaluation.figures import Figure, closed_figure, mean_figure, share_figure
+from armature.evaluation.figures import Figure, gap_figure, mean_figure, share_figure
 from armature.evaluation.measure_for import measure_for
-from armature.evaluation.obedience import named_things, obedience
-from armature.evaluation.painter import Painter
 from armature.evaluation.passes import Passes, Progress, run_passes
+from armature.evaluation.prompt_alignment import named_things, prompt_alignment
 from armature.evaluation.report import PASSES, Report
+from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.samples import Chosen, choose, open_samples, scenes_behind
 from armature.evaluation.sheet import contact_sheet
 from armature.files import public_name
@@ -67,17 +68,17 @@ def evaluate(
     _check(count=count, steps=steps, batch=batch)
     start = time.monotonic()
     asked = _ask(adapter, data, base, kind, extractor, options, count)
-    painter = Painter(asked.base, steps=steps, guidance=guidance)
+    sampler = PictureSampler(asked.base, steps=steps, guidance=guidance)
     chosen = choose(asked.data, asked.measure, count)
     passes = run_passes(
-        painter, asked.adapter, asked.contract, chosen, weight=weight, seed=seed, batch=batch, progress=progress
+        sampler, asked.adapter, asked.contract, chosen, weight=weight, seed=seed, batch=batch, progress=progress
     )
     settings = {
         "count": len(chosen.frames),
-        "passed over": chosen.silent,
+        "skipped": chosen.skipped,
         "bad": len(chosen.bad),
         "steps": steps,
-        "guidance": painter.guidance,
+        "guidance": sampler.guidance,
         "sampler": sampler_name(asked.base.pipeline.scheduler),
         "seed": seed,
         "batch": batch,
@@ -140,7 +141,7 @@ def _report(asked: _Asked, chosen: Chosen, passes: Passes, settings: Mapping[str
         measure={name: getattr(measure, name) for name in ("name", "unit", "better", "extractor")},
         settings=settings,
         fidelity={name: mean_figure(values) for name, values in scores.items()},
-        closed=closed_figure(scores["without"], scores["with"], scores["ceiling"]),
+        gap_closed=gap_figure(scores["without"], scores["with"], scores["ceiling"]),
         objects=_objects(chosen.frames, pictures),
         seconds={**passes.seconds, "total": round(time.monotonic() - start, 2)},
         machine=_machine(asked.base),
@@ -176,7 +177,7 @@ def _objects(
     named, network = [named_things(drawn) for drawn in scenes], load_network()
     found = {}
     for name in PASSES:
-        result = obedience(named, [network.annotate(picture[None])[0] for picture in pictures[name]])
+        result = prompt_alignment(named, [network.annotate(picture[None])[0] for picture in pictures[name]])
         found[name] = {
             "object_recall": share_figure(result.objects_found, result.objects_named),
             "colours_right": share_figure(result.colours_right, result.colours_named),

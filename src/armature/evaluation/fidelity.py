@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from armature.conditions.extract import extract
-from armature.conditions.kinds import canonical_kind
+from armature.conditions.kinds import KINDS, Kind, MapMeasure, find_kind
 from armature.conditions.palettes import palette_colours
+from armature.conditions.registry import default_extractor
 from armature.errors import ConditionError
 from armature.evaluation.compare import aligned_rmse, colour_distance, mean_iou, rmse
 from armature.evaluation.edges import edge_score, picture_edges
@@ -26,9 +27,6 @@ EDGES = "edges"
 # Joints count within this share of the longer side.
 REACH = 0.05
 
-LINES = ("sketch", "canny", "lineart", "softedge")
-_EMBEDDED = ("depth", "seg", "openpose", "color")
-
 Compare = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -38,7 +36,7 @@ class Measure:
 
     name: of the figure. unit: what it counts, in words. better: which way is good; the best is 1 or 0.
     extractor: what reads the generated picture. compare: of (map, picture), as `score`, unchecked.
-    asks: whether a map says anything that could be followed.
+    has_content: whether a map says anything that could be followed.
     """
 
     name: str
@@ -46,7 +44,7 @@ class Measure:
     better: Literal["higher", "lower"]
     extractor: str
     compare: Compare
-    asks: Callable[[np.ndarray], bool] = lambda control: True
+    has_content: Callable[[np.ndarray], bool] = lambda control: True
 
     def score(self, control: np.ndarray, picture: np.ndarray) -> float:
         """The figure of one picture.
@@ -70,46 +68,26 @@ def fidelity_of(
     palette: str | None = None,
     embedded: bool = False,
 ) -> Measure:
-    """The measure of a kind of control.
+    """The measure of a kind of control, as the kind's record names it.
 
     extractor: what made the maps, by its name in `armature.extract`, and its options; left out, `usual_extractor`.
     palette: of a segmentation, as its contract names it. embedded: whether pictures of the embedded base are read.
     Extractors load their networks at the first score. Raises ConditionError for an unknown kind and for one without a
     measure.
     """
-    kind = canonical_kind(kind)
-    name = extractor or usual_extractor(kind, embedded=embedded)
-    again = _Again(name, dict(options or {}))
-    if kind in LINES:
-        words = "F1 of edge pixels, within 2 pixels"
-        return Measure("edge_f1", words, "higher", name, _edges(again), lambda control: bool(_lines(control).any()))
-    if kind == "seg":
-        return Measure("seg_miou", "mean IoU over the map's classes", "higher", name, _seg(again, palette, embedded))
-    if kind == "depth":
-        # Networks for photographs know depth up to scale and shift only; the embedded annotator was taught its values.
-        absolute = name.startswith("embedded:")
-        words = "RMSE of depth in 0..1" + ("" if absolute else ", scale and shift fitted")
-        return Measure("depth_rmse", words, "lower", name, _depth(again, absolute))
-    if kind == "openpose":
-        words = f"share of joints within {REACH:.0%} of the longer side"
-        return Measure("joint_accuracy", words, "higher", name, _pose(again), _has_people)
-    if kind in ("color", "tile"):
-        words = "mean RGB distance of the maps, 0..1"
-        return Measure("palette_error" if kind == "color" else "tile_error", words, "lower", name, _colours(again))
-    if kind == "grey":
-        return Measure("grey_rmse", "RMSE of brightness in 0..1", "lower", name, _grey(again))
-    known = ", ".join((*LINES, "seg", "depth", "openpose", "color", "tile", "grey"))
-    raise ConditionError(f"Control fidelity cannot be measured for {kind}; it can for {known}. Look at the pictures.")
+    record = find_kind(kind)
+    build = _builder(record)
+    again = _Again(extractor or usual_extractor(record.name, embedded=embedded), dict(options or {}))
+    return build(_Reading(again, palette, embedded))
 
 
 def usual_extractor(kind: str, *, embedded: bool) -> str:
     """What reads maps of a kind off pictures of the embedded base, or of any other."""
-    if kind in LINES:
-        return EDGES
-    return f"embedded:{kind}" if embedded and kind in _EMBEDDED else kind
+    record = find_kind(kind)
+    return EDGES if _builder(record) is _edge_f1 else default_extractor(record.name, embedded=embedded)
 
 
-def distance_closed(without: float, with_: float, ceiling: float) -> float | None:
+def gap_closed(without: float, with_: float, ceiling: float) -> float | None:
     """Share of the way from no control to the best that the base can show; 1 is all of it, negative is harm.
 
     The figures of one measure, whichever way is better; None when the ceiling is no better than nothing at all.
@@ -129,51 +107,72 @@ class _Again:
         return np.asarray(extract(self.name, Image.fromarray(picture), **self.options))
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How the pictures are read: by what, into which palette, and whether they are the embedded base's."""
+
+    again: _Again
+    palette: str | None
+    embedded: bool
+
+
 def _lines(control: np.ndarray) -> np.ndarray:
     """Pixels of a line map that are lines: above half of white, or of the brightest in a faint one."""
     values = grey(control)
     return values > min(127, int(values.max()) // 2)
 
 
-def _edges(again: _Again) -> Compare:
-    if again.name == EDGES:
-        return lambda control, picture: edge_score(_lines(control), picture_edges(picture)).f1
-    return lambda control, picture: edge_score(_lines(control), _lines(again(picture))).f1
+def _edge_f1(reading: _Reading) -> Measure:
+    again = reading.again
+
+    def compare(control: np.ndarray, picture: np.ndarray) -> float:
+        found = picture_edges(picture) if again.name == EDGES else _lines(again(picture))
+        return edge_score(_lines(control), found).f1
+
+    words = "F1 of edge pixels, within 2 pixels"
+    return Measure("edge_f1", words, "higher", again.name, compare, lambda control: bool(_lines(control).any()))
 
 
-def _seg(again: _Again, palette: str | None, embedded: bool) -> Compare:
-    palette = palette or ("toyworld" if embedded or again.name.startswith("embedded:") else "coco-stuff")
+def _seg_miou(reading: _Reading) -> Measure:
+    again = reading.again
+    embedded = reading.embedded or again.name.startswith("embedded:")
+    palette = reading.palette or ("toyworld" if embedded else "coco-stuff")
     colours = palette_colours(palette)
     if colours is None:
         raise ConditionError(f"Unknown palette {palette!r}; expected 'toyworld', 'coco-stuff' or 'ade20k'.")
     if again.name == "seg":
         again = _Again("seg", {**again.options, "palette": palette})
-    return lambda control, picture: mean_iou(coloured(control), again(picture), colours)
+
+    def compare(control: np.ndarray, picture: np.ndarray) -> float:
+        return mean_iou(coloured(control), again(picture), colours)
+
+    return Measure("seg_miou", "mean IoU over the map's classes", "higher", again.name, compare)
 
 
-def _depth(again: _Again, absolute: bool) -> Compare:
-    compare = rmse if absolute else aligned_rmse
-    return lambda control, picture: compare(grey(control), grey(again(picture)))
+def _depth_rmse(reading: _Reading) -> Measure:
+    again = reading.again
+    # Networks for photographs know depth up to scale and shift only; the embedded annotator was taught its values.
+    absolute = again.name.startswith("embedded:")
+    error = rmse if absolute else aligned_rmse
+    words = "RMSE of depth in 0..1" + ("" if absolute else ", scale and shift fitted")
+    return Measure(
+        "depth_rmse", words, "lower", again.name, lambda control, picture: error(grey(control), grey(again(picture)))
+    )
 
 
-def _colours(again: _Again) -> Compare:
-    return lambda control, picture: colour_distance(coloured(control), coloured(again(picture)))
+def _joint_accuracy(reading: _Reading) -> Measure:
+    again = reading.again
 
-
-def _grey(again: _Again) -> Compare:
-    return lambda control, picture: rmse(grey(control), grey(again(picture)))
-
-
-def _has_people(control: np.ndarray) -> bool:
-    return joint_count(drawn_joints(coloured(control))) > 0
-
-
-def _pose(again: _Again) -> Compare:
     def compare(control: np.ndarray, picture: np.ndarray) -> float:
         reach = REACH * max(picture.shape[:2])
         return joint_share(drawn_joints(coloured(control)), _found_joints(again, picture), reach)
 
-    return compare
+    words = f"share of joints within {REACH:.0%} of the longer side"
+    return Measure("joint_accuracy", words, "higher", again.name, compare, _has_people)
+
+
+def _has_people(control: np.ndarray) -> bool:
+    return joint_count(drawn_joints(coloured(control))) > 0
 
 
 def _found_joints(again: _Again, picture: np.ndarray) -> Joints:
@@ -183,3 +182,56 @@ def _found_joints(again: _Again, picture: np.ndarray) -> Joints:
 
         return joints_of(annotate(Image.fromarray(picture)).people)
     return drawn_joints(_Again(again.name, {**again.options, "allow_empty": True})(picture))
+
+
+def _of_maps(measure: MapMeasure) -> Callable[[_Reading], Measure]:
+    """A measure that compares the given map with the one that is extracted again."""
+
+    def build(reading: _Reading) -> Measure:
+        def compare(control: np.ndarray, picture: np.ndarray) -> float:
+            return measure.compare(control, reading.again(picture))
+
+        has_content = {} if measure.has_content is None else {"has_content": measure.has_content}
+        return Measure(measure.name, measure.unit, measure.better, reading.again.name, compare, **has_content)
+
+    return build
+
+
+def _colour_measure(name: str) -> Callable[[_Reading], Measure]:
+    words = "mean RGB distance of the maps, 0..1"
+    return _of_maps(
+        MapMeasure(name, words, "lower", lambda given, found: colour_distance(coloured(given), coloured(found)))
+    )
+
+
+# What a kind's record may name as its measure.
+MEASURES: Mapping[str, Callable[[_Reading], Measure]] = {
+    "edge_f1": _edge_f1,
+    "seg_miou": _seg_miou,
+    "depth_rmse": _depth_rmse,
+    "joint_accuracy": _joint_accuracy,
+    "palette_error": _colour_measure("palette_error"),
+    "tile_error": _colour_measure("tile_error"),
+    "map_error": _colour_measure("map_error"),
+    "grey_rmse": _of_maps(
+        MapMeasure(
+            "grey_rmse", "RMSE of brightness in 0..1", "lower", lambda given, found: rmse(grey(given), grey(found))
+        )
+    ),
+}
+
+
+def _builder(kind: Kind) -> Callable[[_Reading], Measure]:
+    """What makes the measure of a kind. Raises ConditionError for a kind without one."""
+    if isinstance(kind.measure, MapMeasure):
+        return _of_maps(kind.measure)
+    if kind.measure is None:
+        known = ", ".join(one.name for one in KINDS if one.measure is not None)
+        raise ConditionError(
+            f"Control fidelity cannot be measured for {kind.name}; it can for {known}. Look at the pictures."
+        )
+    if kind.measure not in MEASURES:
+        raise ConditionError(
+            f"The kind {kind.name} names an unknown measure {kind.measure!r}; known ones: {', '.join(MEASURES)}."
+        )
+    return MEASURES[kind.measure]

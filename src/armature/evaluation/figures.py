@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from armature.evaluation.fidelity import distance_closed
+from armature.evaluation.fidelity import gap_closed
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ def share_figure(hits: int, of: int) -> Figure:
     return Figure(share, float(np.sqrt(share * (1 - share) / max(1, of))), of)
 
 
-def closed_figure(without: Sequence[float], with_: Sequence[float], ceiling: Sequence[float]) -> Figure | None:
-    """`distance_closed` of the means, three figures for each sample in one order; its error by the jackknife.
+def gap_figure(without: Sequence[float], with_: Sequence[float], ceiling: Sequence[float]) -> Figure | None:
+    """`gap_closed` of the means, three figures for each sample in one order; its error by the jackknife.
 
     None when the ceiling lies where nothing at all lies, with all samples or with one left out.
     """
     table = np.array([without, with_, ceiling], float)
-    whole = distance_closed(*table.mean(1).tolist())
+    whole = gap_closed(*table.mean(1).tolist())
     count = table.shape[1]
     if whole is None or count < 2:
         return None if whole is None else Figure(whole, 0.0, count)
-    parts = [distance_closed(*column) for column in ((table.sum(1, keepdims=True) - table) / (count - 1)).T.tolist()]
+    parts = [gap_closed(*column) for column in ((table.sum(1, keepdims=True) - table) / (count - 1)).T.tolist()]
     if any(part is None for part in parts):
         return None
     spread = np.array(parts, float)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from armature.conditions.pose import Pose
-from armature.conditions.pose_drawing import COLOURS
+from armature.toyworld.maps import WHEEL
 
 # Half the distance of neighbouring joint colours (85): limbs have 60 % of a colour and stay out, and so do most blends.
 _NEAR = 40
@@ -26,7 +26,7 @@ def drawn_joints(pose: np.ndarray) -> Joints:
     seen. Joints of different people are not told apart.
     """
     places = []
-    for colour in COLOURS:
+    for colour in WHEEL:
         distance = np.abs(pose.astype(np.int16) - np.array(colour, np.int16)).max(axis=2)
         count, labels, stats, centres = cv2.connectedComponentsWithStats((distance <= _NEAR).astype(np.uint8))
         del labels
@@ -38,7 +38,7 @@ def drawn_joints(pose: np.ndarray) -> Joints:
 
 def joints_of(people: Sequence[Pose]) -> Joints:
     """The joints of poses, in the same form."""
-    seen = [[(j.x, j.y) for pose in people if (j := pose.joints[index]) is not None] for index in range(len(COLOURS))]
+    seen = [[(j.x, j.y) for pose in people if (j := pose.joints[index]) is not None] for index in range(len(WHEEL))]
     return tuple(np.array(places, float).reshape(-1, 2) for places in seen)
 
 

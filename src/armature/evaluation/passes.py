@@ -15,7 +15,7 @@ from armature.conditions.contract import InputContract
 from armature.data.encoding.batch import control_tensor, stack_controls
 from armature.data.encoding.text import TextEncoders
 from armature.evaluation.autoencoder import through_autoencoder, wide_autoencoder
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.samples import Chosen
 
 Progress = Callable[[int, int], None]
@@ -30,7 +30,7 @@ class Passes:
 
 
 def run_passes(
-    painter: Painter,
+    sampler: PictureSampler,
     adapter: Adapter,
     contract: InputContract,
     chosen: Chosen,
@@ -50,10 +50,10 @@ def run_passes(
     seconds: dict[str, float] = {}
     for name, strength in (("without", 0.0), ("with", weight)):
         began = time.monotonic()
-        pictures[name] = _drawn(painter, adapter, contract, chosen, strength, seed, batch, tell)
+        pictures[name] = _drawn(sampler, adapter, contract, chosen, strength, seed, batch, tell)
         seconds[name] = round(time.monotonic() - began, 2)
     began = time.monotonic()
-    vae = wide_autoencoder(painter.base.pipeline.vae)
+    vae = wide_autoencoder(sampler.base.pipeline.vae)
     pictures["ceiling"] = [tell.after(through_autoencoder(vae, frame.pixels)) for frame in chosen.frames]
     seconds["ceiling"] = round(time.monotonic() - began, 2)
     return Passes(pictures, seconds)
@@ -66,7 +66,7 @@ def scaled(features: Features, weight: float) -> Features | None:
 
 @torch.no_grad()
 def _drawn(
-    painter: Painter,
+    sampler: PictureSampler,
     adapter: Adapter,
     contract: InputContract,
     chosen: Chosen,
@@ -76,7 +76,7 @@ def _drawn(
     tell: _Teller,
 ) -> list[np.ndarray]:
     drawn: dict[int, np.ndarray] = {}
-    base = painter.base
+    base = sampler.base
     adapter = adapter.to(base.pipeline.unet.device).eval()
     texts = TextEncoders(base.pipeline, base.family)
     empty = texts.empty()
@@ -87,7 +87,7 @@ def _drawn(
         features = scaled(adapter(control), weight)
         text = texts.texts([frame.caption for frame in frames])
         size = (frames[0].pixels.shape[1], frames[0].pixels.shape[0])
-        made = painter.paint(text, empty, features, size, [seed + position for position in positions])
+        made = sampler.sample(text, empty, features, size, [seed + position for position in positions])
         drawn |= dict(zip(positions, made, strict=True))
         tell.add(len(made))
     return [drawn[position] for position in range(len(chosen.frames))]

@@ -29,7 +29,7 @@ class Report:
     """The result of `evaluate`.
 
     adapter, kind, base, data: names. measure: name, unit, better and extractor. settings: what can be repeated.
-    fidelity: a figure for each of PASSES. closed: share of the distance from without to ceiling, or None when there
+    fidelity: a figure for each of PASSES. gap_closed: share of the distance from without to ceiling, or None when there
     is no distance. objects: object recall and right colours of each pass, for toyworld alone.
     seconds: of each pass. machine: where it ran. warnings: what a reader must know. samples: each one's figures.
     sheet: control, without, with, true picture.
@@ -42,7 +42,7 @@ class Report:
     measure: Mapping[str, str]
     settings: Mapping[str, Any]
     fidelity: Mapping[str, Figure]
-    closed: Figure | None
+    gap_closed: Figure | None
     objects: Mapping[str, Mapping[str, Figure]] | None
     seconds: Mapping[str, float]
     machine: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Report:
             "measure": dict(self.measure),
             "settings": dict(self.settings),
             "fidelity": {name: asdict(figure) for name, figure in self.fidelity.items()},
-            "distance_closed": None if self.closed is None else asdict(self.closed),
+            "gap_closed": None if self.gap_closed is None else asdict(self.gap_closed),
             "objects": None
             if objects is None
             else {name: {key: asdict(value) for key, value in row.items()} for name, row in objects.items()},
@@ -90,7 +90,7 @@ class Report:
             f"|---|{'---|' * len(columns)}",
             *(self._row(name, words) for name, words in PASSES.items()),
             "",
-            f"Share of the distance from without to ceiling that is closed: {self.closed or 'not defined here'}",
+            f"Share of the distance from without to ceiling that is closed: {self.gap_closed or 'not defined here'}",
             "",
             ", ".join(f"{name} {value}" for name, value in self.settings.items()),
             "",

@@ -25,12 +25,12 @@ SCENES_FOR_ONE = 2
 class Chosen:
     """The samples of an evaluation.
 
-    frames: in the data's order. silent: how many were passed over because their control says nothing (a pose without
+    frames: in the data's order. skipped: how many were passed over because their control says nothing (a pose without
     people). bad: what was wrong with those that could not be read.
     """
 
     frames: tuple[Framed, ...]
-    silent: int
+    skipped: int
     bad: tuple[str, ...]
 
     def batches(self, size: int) -> Iterator[list[int]]:
@@ -63,7 +63,7 @@ def choose(data: Frames, measure: Measure, count: int) -> Chosen:
     """
     frames: list[Framed] = []
     bad: list[str] = []
-    silent = 0
+    skipped = 0
     for index in data.held_out or data.training:
         if len(frames) == count:
             break
@@ -72,17 +72,17 @@ def choose(data: Frames, measure: Measure, count: int) -> Chosen:
         except BadSampleError as error:
             bad.append(str(error))
             continue
-        if measure.asks(frame.control):
+        if measure.has_content(frame.control):
             frames.append(frame)
         else:
-            silent += 1
+            skipped += 1
     if not frames:
         why = f" The first that could not be read: {bad[0]}" if bad else ""
         raise DatasetError(
-            f"{data.name} has no sample to evaluate: {silent} controls say nothing, {len(bad)} samples are bad. "
+            f"{data.name} has no sample to evaluate: {skipped} controls say nothing, {len(bad)} samples are bad. "
             f"Give pictures that show what the kind of control describes.{why}"
         )
-    return Chosen(tuple(frames), silent, tuple(bad))
+    return Chosen(tuple(frames), skipped, tuple(bad))
 
 
 def scenes_behind(frames: tuple[Framed, ...]) -> list[Scene] | None:

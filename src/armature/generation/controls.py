@@ -9,13 +9,14 @@ from typing import Any
 
 from armature.adapters.base import Adapter
 from armature.checkpoints.load import load_adapter
-from armature.conditions.contract import InputContract, contract_for
+from armature.conditions.contract import InputContract
 from armature.conditions.control_map import PreparedControl, prepare_control
 from armature.conditions.extract import extract
-from armature.conditions.kinds import canonical_kind
+from armature.conditions.kinds import canonical_kind, contract_for
 from armature.conditions.picture import read_pixels
+from armature.conditions.registry import default_extractor
 from armature.devices import DeviceSpec
-from armature.errors import ConditionError, RecipeError
+from armature.errors import RecipeError
 from armature.files import public_name
 from armature.generation.settings import ControlSettings, name_picture
 from armature.injection.control import Control, Guidance
@@ -51,7 +52,7 @@ class ResolvedControl:
 
     def seen(self, size: tuple[int, int]) -> PreparedControl:
         """The control as its adapter sees it in a picture of (width, height) pixels."""
-        return prepare_control(self.control.image, _contract(self.control.adapter), size=(size[1], size[0]))
+        return prepare_control(self.control.image, _contract(self.control.adapter), size=size)
 
 
 def resolve_controls(
@@ -137,17 +138,7 @@ def extractor_name(one: ControlRequest, embedded: bool) -> str:
     """The extractor that a request runs, or "": with the embedded base the one for its own world."""
     if isinstance(one.extract, str):
         return one.extract
-    if not one.extract:
-        return ""
-    from armature.conditions.registry import find_extractor
-
-    if embedded:
-        try:
-            find_extractor(f"embedded:{one.kind}")
-        except ConditionError:
-            return one.kind
-        return f"embedded:{one.kind}"
-    return one.kind
+    return default_extractor(one.kind, embedded=embedded) if one.extract else ""
 
 
 def _resolve(one: ControlRequest, picture: Any, adapter: Adapter, embedded: bool) -> ResolvedControl:

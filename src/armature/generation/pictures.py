@@ -46,7 +46,7 @@ class Start:
         shape = (picture.values.shape[0], picture.values.shape[1])
         if note := fit_note((values.shape[0], values.shape[1]), shape, "stretch"):
             notes.append(note)
-            values = fit_values(values, shape, "stretch", content="labels")
+            values = fit_values(values, shape, "stretch", content="label")
         return cls(picture, Pixels(values, tuple(notes)))
 
     @property
@@ -60,7 +60,7 @@ class Start:
         picture = to_picture(fit_values(self.init.values, shape, "resize")).convert("RGB")
         mask = None
         if self.mask is not None:
-            mask = to_picture(fit_values(self.mask.values, shape, "resize", content="labels"))
+            mask = to_picture(fit_values(self.mask.values, shape, "resize", content="label"))
         notes = [f"init: {note}" for note in self.init.notes]
         if note := fit_note((self.size[1], self.size[0]), shape, "resize"):
             notes.append(f"init: {note}")

@@ -12,8 +12,9 @@ from torch.func import functional_call
 
 from armature.adapters.base import Adapter
 from armature.adapters.features import Features
-from armature.conditions.contract import InputContract, contract_for
+from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_control
+from armature.conditions.kinds import contract_for
 from armature.conditions.picture import read_pixels
 from armature.errors import AttachError
 from armature.injection.control import Control
@@ -90,7 +91,7 @@ def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) 
     control, adapter, sites = bound.control, bound.control.adapter, bound.site_map.all
     cell, stride = cell_size(adapter, bound.site_map), adapter.spec.stride
     size = (round(latent[0] * cell), round(latent[1] * cell))
-    prepared = prepare_control(list(bound.pictures), bound.contract, size=size)
+    prepared = prepare_control(list(bound.pictures), bound.contract, size=(size[1], size[0]))
     needed = tuple(side * stride for side in sites[0].size(latent))
     tensor, notes = prepared.tensor, [*bound.notes, *prepared.notes]
     if needed != size:

@@ -11,7 +11,8 @@ from armature.adapters.build import build_adapter
 from armature.adapters.spec import AdapterSpec, Network, full_spec, full_xl_spec, light_spec
 from armature.bases.open import EMBEDDED, Base, open_base
 from armature.checkpoints.config import diffusers_obstacle
-from armature.conditions.contract import InputContract, contract_for
+from armature.conditions.contract import InputContract
+from armature.conditions.kinds import contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.sites import SiteMap, find_sites

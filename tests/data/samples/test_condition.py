@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from picture_folders import lines, opened, picture, png, write_folder
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extract import extract
+from armature.conditions.kinds import contract_for
 from armature.data.hand import rough_lines
 from armature.data.samples.draws import sample_rng
 from armature.data.samples.extraction import plan_extraction
@@ -165,6 +165,32 @@ def test_maps_of_another_cut_of_the_picture_are_bad(tmp_path):
     data = opened(root, conditions="../maps")
     with pytest.raises(BadSampleError, match="map is 64 x 96 px and the picture 96 x 64 px"):
         data.frame(0)
+
+
+@pytest.mark.parametrize(("width", "fits"), [(102, True), (104, False), (90, True), (88, False)])
+def test_maps_may_be_stretched_by_what_annotators_round(tmp_path, width, fits):
+    """64 x 96 pictures; annotators round a side to a multiple of 64, and 7 % of stretch covers that."""
+    root = write_folder(tmp_path, 1)
+    (tmp_path / "maps/0000.png").write_bytes(png(lines(0, (width, 64))))
+    data = opened(root, conditions="../maps", bad_share=1.0)
+    if fits:
+        assert data.frame(0).control.any()
+    else:
+        with pytest.raises(BadSampleError, match=f"map is {width} x 64 px and the picture 96 x 64 px"):
+            data.frame(0)
+
+
+@pytest.mark.parametrize("kind", ["color", "seg", "openpose", "keypose"])
+@pytest.mark.parametrize("side", [24, 128])
+def test_maps_of_labels_gain_no_colour_on_their_way(tmp_path, kind, side):
+    """A palette map of 64 colours at half and at a quarter of the pictures' size, and larger than they are."""
+    root = write_folder(tmp_path, 1)
+    (root / "0000.png").write_bytes(png(picture(0, (64, 64))))
+    colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    drawn = colours.repeat(side // 8, 0).repeat(side // 8, 1)
+    (tmp_path / "maps/0000.png").write_bytes(png(drawn))
+    control = opened(root, kind=kind, conditions="../maps", flip="never").frame(0).control
+    assert np.array_equal(control, colours.repeat(8, 0).repeat(8, 1))
 
 
 def test_foreign_palettes_are_told_in_the_report(tmp_path):

@@ -5,9 +5,9 @@ import pytest
 from picture_folders import opened, png, write_folder
 from PIL import Image
 
-from armature.conditions.fit import fit_values
+from armature.conditions.fit import fit_values, resize
 from armature.data.samples.buckets import make_buckets
-from armature.data.samples.crop import Window, place_window, resized
+from armature.data.samples.crop import Window, place_window
 from armature.data.samples.flip import may_flip
 from armature.errors import RecipeError
 
@@ -57,7 +57,7 @@ def test_a_marker_lands_on_the_same_place_in_picture_and_map(crop, mirrored, siz
     # The map is twice as large as the picture.
     window = place_window(size, (64, 64), crop, mirrored, RNG(3))
     frame = window.cut(marked, "picture")
-    double = window.cut(marked.repeat(2, 0).repeat(2, 1), "labels")
+    double = window.cut(marked.repeat(2, 0).repeat(2, 1), "label")
     assert frame.shape == double.shape == (64, 64, 3)
     places = [np.argwhere(cut[..., 0] > 127).mean(axis=0) for cut in (frame, double)]
     assert np.abs(places[0] - places[1]).max() < 1.5
@@ -75,14 +75,14 @@ def test_label_maps_keep_exactly_their_colours():
     rows = np.repeat(np.repeat(colours[np.arange(30) % 6].reshape(5, 6, 3), 25, 0), 25, 1)
     for bucket in ((64, 64), (320, 320)):
         for mirrored in (False, True):
-            cut = place_window((150, 125), bucket, "centre", mirrored, RNG(0)).cut(rows, "labels")
+            cut = place_window((150, 125), bucket, "centre", mirrored, RNG(0)).cut(rows, "label")
             assert {tuple(c) for c in cut.reshape(-1, 3)} == {tuple(c) for c in colours}
 
 
 def test_lines_stay_two_tones_and_survive_shrinking():
     fine = np.zeros((512, 512), np.uint8)
     fine[100, :] = fine[:, 333] = 255
-    cut = place_window((512, 512), (64, 64), "centre", False, RNG(0)).cut(fine, "lines")
+    cut = place_window((512, 512), (64, 64), "centre", False, RNG(0)).cut(fine, "line")
     assert set(np.unique(cut)) == {0, 255}
     assert (cut.max(axis=1) == 255).all()
     assert (cut.max(axis=0) == 255).all()
@@ -92,11 +92,11 @@ def test_sdxl_is_told_the_corner_of_the_picture_as_it_is_shown():
     wide = Window((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=False)
     assert wide.corner == (0, 40)
     shown = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    assert wide.cut(shown, "labels")[0].tolist() == list(range(40, 104))
+    assert wide.cut(shown, "label")[0].tolist() == list(range(40, 104))
     mirror = Window((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=True)
     assert mirror.corner == (0, 256 - 64 - 40)
-    assert np.array_equal(mirror.cut(shown, "labels"), shown[:, ::-1][:, mirror.corner[1] : mirror.corner[1] + 64])
-    assert np.array_equal(mirror.cut(shown, "labels"), mirror.cut_mirrored(shown[:, ::-1], "labels"))
+    assert np.array_equal(mirror.cut(shown, "label"), shown[:, ::-1][:, mirror.corner[1] : mirror.corner[1] + 64])
+    assert np.array_equal(mirror.cut(shown, "label"), mirror.cut_mirrored(shown[:, ::-1], "label"))
 
 
 def test_sdxl_conditioning_of_a_portrait(tmp_path):
@@ -169,4 +169,4 @@ def test_half_of_the_training_samples_are_mirrored(tmp_path):
 def test_pictures_shrink_as_everywhere_else_in_the_library():
     tones = np.random.default_rng(0).integers(0, 256, (97, 141, 3), np.uint8)
     wanted = fit_values(tones.astype(np.float32) / 255, (64, 93))
-    assert np.abs(resized(tones, (64, 93), "picture").astype(float) - wanted * 255).max() <= 1.0
+    assert np.abs(resize(tones, (64, 93), "picture").astype(float) - wanted * 255).max() <= 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from armature.conditions.contract import contract_for
+from armature.conditions.kinds import contract_for
 from armature.data.encoding.batch import EncodedBatch, control_tensor, stack_controls
 from armature.data.encoding.encoder import Encoder
 from armature.toyworld import scene

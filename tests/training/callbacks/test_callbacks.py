@@ -12,7 +12,7 @@ from small_bases import sd_adapter
 
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure, fidelity_of
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.sheet import sheet_size
 from armature.injection.hooks import injected
 from armature.training.callbacks.build import build_watchers
@@ -44,11 +44,11 @@ def loss_watcher(base, batches):
 
 def fidelity_watcher(base, batches, measure=None, count=4, **options):
     measure = measure or fidelity_of("sketch")
-    return ControlFidelityWatcher(EVERY, Painter(base, steps=1), batches, CONTRACT, measure, count, **options)
+    return ControlFidelityWatcher(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, measure, count, **options)
 
 
 def preview_watcher(base, batches, folder, count=4):
-    return PreviewWatcher(EVERY, Painter(base, steps=1), batches, CONTRACT, folder, count)
+    return PreviewWatcher(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, folder, count)
 
 
 def every_watcher(base, batches, folder):

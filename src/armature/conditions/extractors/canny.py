@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option
+from armature.conditions.kinds import contract_for
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:
@@ -54,4 +54,5 @@ EXTRACTOR = Extractor(
         Option("high", None, "edges stronger than this start a line; auto: four thirds", 0, 2000, optional=True),
         Option("blur", 0.0, "Gaussian blur before, in pixels", 0, 20),
     ),
+    aliases={"embedded:canny": {}},
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option
+from armature.conditions.kinds import contract_for
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,4 +37,6 @@ EXTRACTOR = Extractor(
         Option("block", 64, "block size in pixels; the published adapters use 64 at 512", 2, 512, number=int),
         Option("patches", None, "blocks a side, whatever the size; auto: by block", 1, 256, optional=True, number=int),
     ),
+    # The patches of toyworld's palette map, at any size.
+    aliases={"embedded:color": {"patches": 8}},
 )

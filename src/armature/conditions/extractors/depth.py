@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option, Weights
+from armature.conditions.kinds import contract_for
 from armature.conditions.learned import DEVICE, PRECISION, load_model, pixel_values
 
 if TYPE_CHECKING:
@@ -65,4 +65,12 @@ EXTRACTOR = Extractor(
     options=(Option("model", WEIGHTS.source, "hub id or folder of a depth model"), DEVICE, PRECISION),
     weights=(WEIGHTS,),
     offline="embedded:depth",
+    aliases={
+        "midas": {"model": "Intel/dpt-hybrid-midas"},
+        "depth_midas": {"model": "Intel/dpt-hybrid-midas"},
+        "dpt": {"model": "Intel/dpt-large"},
+        "zoe": {"model": "Intel/zoedepth-nyu-kitti"},
+        "zoedepth": {"model": "Intel/zoedepth-nyu-kitti"},
+        "depth_zoe": {"model": "Intel/zoedepth-nyu-kitti"},
+    },
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.embedded_annotator import annotate
 from armature.conditions.extractor import Extractor, Option
+from armature.conditions.kinds import contract_for
 from armature.conditions.pose_drawing import draw_pose
 from armature.errors import ConditionError
 
@@ -19,7 +19,7 @@ def embedded_openpose(picture: Image.Image, allow_empty: bool) -> Image.Image:
     people = annotate(picture).people
     if not people and not allow_empty:
         raise ConditionError("No person was found in the picture; pass allow_empty=True for an empty pose.")
-    return draw_pose(people, (picture.height, picture.width))
+    return draw_pose(people, picture.size)
 
 
 EXTRACTOR = Extractor(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor
+from armature.conditions.kinds import contract_for
 from armature.conditions.people import DETECTOR_WEIGHTS, OPTIONS, POSE_WEIGHTS, find_people
 from armature.conditions.pose import Joint
 from armature.conditions.pose_drawing import draw_keypose
@@ -21,7 +21,7 @@ def keypose(picture: Image.Image, least_score: float, allow_empty: bool, **optio
     """
     people = find_people(picture, least_score=least_score, allow_empty=allow_empty, **options)  # type: ignore[arg-type]
     drawn = [[Joint(*row) if row[2] >= least_score else None for row in rows.tolist()] for rows in people]
-    return draw_keypose(drawn, (picture.height, picture.width))
+    return draw_keypose(drawn, picture.size)
 
 
 EXTRACTOR = Extractor(

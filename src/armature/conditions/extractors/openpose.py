@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor
+from armature.conditions.kinds import contract_for
 from armature.conditions.people import DETECTOR_WEIGHTS, OPTIONS, POSE_WEIGHTS, find_people
 from armature.conditions.pose import pose_from_coco
 from armature.conditions.pose_drawing import draw_pose
@@ -21,7 +21,7 @@ def openpose(picture: Image.Image, least_score: float, allow_empty: bool, **opti
     """
     people = find_people(picture, least_score=least_score, allow_empty=allow_empty, **options)  # type: ignore[arg-type]
     poses = [pose_from_coco(rows.tolist(), least_score=least_score) for rows in people]
-    return draw_pose(poses, (picture.height, picture.width))
+    return draw_pose(poses, picture.size)
 
 
 EXTRACTOR = Extractor(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option, Weights
+from armature.conditions.kinds import contract_for
 from armature.conditions.learned import DEVICE, load_network
 
 if TYPE_CHECKING:
@@ -51,4 +51,5 @@ EXTRACTOR = Extractor(
     ),
     weights=(WEIGHTS,),
     offline="sketch",
+    aliases={"pidi": {}},
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import InputContract, contract_for
+from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_pixels
 from armature.conditions.extractor import Extractor, Option
-from armature.conditions.kinds import KINDS
+from armature.conditions.kinds import contract_for
 from armature.conditions.picture import to_picture
 from armature.errors import ConditionError
 
@@ -21,8 +21,8 @@ _MISFITS = ("looks like a picture", "is grey;", "palette;")
 def ready_map(picture: Image.Image, of: str, strict: bool) -> Image.Image:
     """The map under the contract of the kind `of`, mode "L" or "RGB"; a drawing on paper becomes white on black.
 
-    Raises ConditionError for an empty map and, when strict, for a photo given as lines, a grey picture given as a
-    coloured map, and seg colours outside the palette.
+    Raises ConditionError for an unknown kind, an empty map and, when strict, for a photo given as lines, a grey picture
+    given as a coloured map, and seg colours outside the palette.
     """
     pixels = prepare_pixels(picture, contract_for(of))
     wrong = [note for note in pixels.notes if any(mark in note for mark in _MISFITS)]
@@ -38,7 +38,7 @@ EXTRACTOR = Extractor(
     run=ready_map,
     contract=InputContract("any", 3, "RGB", description="as the kind's own contract says"),
     options=(
-        Option("of", "sketch", "kind of the map", choices=tuple(KINDS)),
+        Option("of", "sketch", "kind of the map"),
         Option("strict", True, "refuse what does not look like such a map"),
     ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option, Weights
+from armature.conditions.kinds import contract_for
 from armature.conditions.learned import DEVICE, PRECISION, load_model, pixel_values
 from armature.conditions.palettes import PALETTES, class_map, paint
 from armature.errors import ConditionError
@@ -56,4 +56,5 @@ EXTRACTOR = Extractor(
     ),
     weights=(WEIGHTS,),
     offline="embedded:seg",
+    aliases={"ade20k": {"palette": "ade20k"}, "coco_stuff": {"palette": "coco-stuff"}},
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.edges import contour_strength, lab, link, picture_scale, stroke, thin, thresholds, to_map
 from armature.conditions.extractor import Extractor, Option
+from armature.conditions.kinds import contract_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,4 +98,5 @@ EXTRACTOR = Extractor(
         Option("width", 2.5, "stroke width in pixels for a picture of 512", 0.5, 16),
         Option("drawings", True, "take the lines of a drawing as they are"),
     ),
+    aliases={"embedded:sketch": {}},
 )

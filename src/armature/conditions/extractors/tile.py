@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.contract import contract_for
 from armature.conditions.extractor import Extractor, Option
+from armature.conditions.kinds import contract_for
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
+from armature.conditions.kinds import find_kind
 from armature.data.samples.polarity import folder_is_dark_on_light
-from armature.data.samples.pose_mirror import KINDS as POSES
-from armature.data.samples.pose_mirror import mirrored_pose
 from armature.data.settings import DataSettings
 from armature.data.sources.bad import BadSampleError
 from armature.data.sources.listed import ListedSource
@@ -22,8 +21,8 @@ def look_at_maps(
 ) -> bool:
     """Whether ready line maps are dark on light; also refuses flips of pose maps whose sides cannot be told."""
     lines = contract.polarity == WHITE_ON_BLACK
-    poses = kind in POSES and settings.flip != "never"
-    if settings.conditions is None or not isinstance(source, ListedSource) or not (lines or poses):
+    mirror = find_kind(kind).mirror if settings.flip != "never" else None
+    if settings.conditions is None or not isinstance(source, ListedSource) or not (lines or mirror):
         return False
     maps = []
     for index in spread(usable, _LOOKED_AT):
@@ -36,9 +35,9 @@ def look_at_maps(
     if lines:
         return bool(maps) and folder_is_dark_on_light(maps)
     for pixels in maps:
-        if pixels.ndim == 3:
+        if mirror is not None and pixels.ndim == 3:
             try:
-                mirrored_pose(pixels, kind)
+                mirror(pixels)
             except ConditionError as error:
                 raise DatasetError(f"data.conditions of {source.name}: {error}") from error
     return False

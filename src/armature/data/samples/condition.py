@@ -8,12 +8,11 @@ import numpy as np
 
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.control_map import prepare_pixels
+from armature.conditions.kinds import content_of, find_kind
 from armature.data.hand import rough_lines
-from armature.data.samples.crop import CONTENT, Window
+from armature.data.samples.crop import Window
 from armature.data.samples.extraction import Extraction
-from armature.data.samples.polarity import brought_round
-from armature.data.samples.pose_mirror import KINDS as POSES
-from armature.data.samples.pose_mirror import mirrored_pose
+from armature.data.samples.polarity import normalize_polarity
 from armature.data.sources.source import Sample
 from armature.errors import ConditionError
 
@@ -69,15 +68,13 @@ class ControlMaker:
         assert found is not None
         _check_proportions(found.shape, window.original)
         if self.contract.polarity == WHITE_ON_BLACK:
-            found = brought_round(found, self.dark_on_light)
-        content = CONTENT.get(self.kind, "picture")
-        if not window.mirrored or self.kind not in POSES:
+            found = normalize_polarity(found, self.dark_on_light)
+        content, mirror = content_of(self.contract), find_kind(self.kind).mirror
+        if not window.mirrored or mirror is None:
             return window.cut(found, content)
         if sample.mirrored is not None:
             return window.cut_mirrored(sample.mirrored, content)
-        if found.ndim == 2:
-            raise ConditionError("Its pose map is grey, so left and right cannot be told; set data.flip = 'never'.")
-        return mirrored_pose(replace(window, mirrored=False).cut(found, content), self.kind)
+        return mirror(replace(window, mirrored=False).cut(found, content))
 
     def _in_form(self, found: np.ndarray, hand: np.random.Generator | None) -> Control:
         contract = self.contract

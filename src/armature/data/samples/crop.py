@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 
-from armature.conditions.fit import Content, fit_values
-
-# Of the kinds of control: lines stay one tone, label and pose maps keep their exact colours, the rest are pictures.
-CONTENT: dict[str, Content] = {
-    "sketch": "lines",
-    "canny": "lines",
-    "seg": "labels",
-    "openpose": "labels",
-    "keypose": "labels",
-    "color": "labels",
-}
+from armature.conditions.fit import Content, resize
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Window:
         return self.scaled[1] - self.target[1] - self.left
 
     def _crop(self, pixels: np.ndarray, content: Content, left: int) -> np.ndarray:
-        scaled = resized(pixels, self.scaled, content)
+        scaled = resize(pixels, self.scaled, content)
         height, width = self.target
         return np.ascontiguousarray(scaled[self.top : self.top + height, left : left + width])
 
@@ -86,19 +75,3 @@ def place_window(
     else:
         top, left = spare[0] // 2, spare[1] // 2
     return Window((height, width), scaled, (bucket[1], bucket[0]), top, left, mirrored)
-
-
-def resized(pixels: np.ndarray, size: tuple[int, int], content: Content) -> np.ndarray:
-    """(h, w[, c]) uint8 stretched to (height, width); see `fit_values` for what content means."""
-    if pixels.shape[:2] == size:
-        return pixels
-    values = pixels.reshape(*pixels.shape[:2], -1)
-    if content == "picture" and size[0] <= pixels.shape[0] and size[1] <= pixels.shape[1]:
-        # What fit_values does when it shrinks, without a float for every byte of a photograph.
-        return cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
-    if content == "picture":
-        floats = fit_values(values.astype(np.float32) / np.float32(255), size, content=content)
-        values = np.rint(floats * np.float32(255)).astype(np.uint8)
-    else:  # nearest pixels need no arithmetic
-        values = fit_values(values, size, content=content)
-    return values[..., 0] if pixels.ndim == 2 else values

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from armature.conditions.contract import InputContract
+from armature.conditions.kinds import find_kind
 from armature.data.samples.buckets import Buckets, make_buckets
 from armature.data.samples.checks import look_at_maps, spread
 from armature.data.samples.condition import Control, ControlMaker
 from armature.data.samples.crop import Window, place_window
 from armature.data.samples.draws import sample_rng
-from armature.data.samples.extraction import LINES, Extraction, plan_extraction
+from armature.data.samples.extraction import Extraction, plan_extraction
 from armature.data.samples.flip import may_flip
 from armature.data.samples.report import DataReport
 from armature.data.samples.sample import Framed, Picture
@@ -230,7 +231,7 @@ def open_dataset(
     toyworld = isinstance(source, ToyworldSource)
     step = 0 if toyworld and settings.bucket_step is None else settings.bucket_step
     buckets = make_buckets(settings.resolution, step, family=family, stride=stride)
-    if settings.hand_drawn and kind not in LINES:
+    if settings.hand_drawn and find_kind(kind).content != "line":
         raise RecipeError(f"data.hand_drawn roughens lines, and {kind} has none; leave it out.")
     if contract.channels not in (1, 3):
         raise RecipeError(f"An adapter of {contract.channels} channels cannot be trained on pictures; take 1 or 3.")

@@ -11,12 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from armature.conditions.extractor import Extractor, Option
-from armature.conditions.kinds import KINDS
+from armature.conditions.kinds import KINDS, find_kind
 from armature.conditions.registry import find_extractor
 from armature.data.settings import OptionValue
 from armature.errors import ConditionError, DatasetError, RecipeError
 
-LINES = ("sketch", "canny", "lineart", "softedge")
 _TRIALS = 16
 
 
@@ -92,12 +91,13 @@ def plan_extraction(name: str, kind: str, options: Mapping[str, OptionValue]) ->
 
 def _check_kind(extractor: Extractor, kind: str) -> None:
     """Lines of one sort may train an adapter for another; anything else is a slip."""
-    alike = extractor.kind == kind or (extractor.kind in LINES and kind in LINES)
-    if extractor.kind in KINDS and not alike:
-        raise RecipeError(
-            f"data.extractor = {extractor.name!r} makes {extractor.kind} maps, and the adapter is for {kind}; "
-            f"take an extractor of {kind} maps."
-        )
+    made = KINDS.get(extractor.kind)
+    if made is None or made.name == kind or made.content == find_kind(kind).content == "line":
+        return
+    raise RecipeError(
+        f"data.extractor = {extractor.name!r} makes {extractor.kind} maps, and the adapter is for {kind}; "
+        f"take an extractor of {kind} maps."
+    )
 
 
 def _range(option: Option, value: tuple[Any, ...]) -> tuple[float, float, bool]:
@@ -116,7 +116,7 @@ def _end(ends: tuple[float, float, bool], which: int) -> float:
 def _try_out(extraction: Extraction) -> None:
     """Options can contradict each other (thresholds that overlap): better told now than sample by sample."""
     extractor = extraction.extractor
-    if extractor.weights or extractor.name.startswith("embedded:") or extractor.kind not in KINDS:
+    if extractor.weights or extractor.name.startswith("embedded:") or KINDS.get(extractor.kind) is None:
         return
     pixels = _trial_picture()
     names = sorted(extraction.ranges)

@@ -45,7 +45,7 @@ def white_on_black(lines: np.ndarray) -> np.ndarray:
     return np.rint(cleaned[..., 0] * np.float32(255)).astype(np.uint8)
 
 
-def brought_round(lines: np.ndarray, dark_on_light: bool) -> np.ndarray:
+def normalize_polarity(lines: np.ndarray, dark_on_light: bool) -> np.ndarray:
     """A line map of a folder whose maps are so, as white lines on black (h, w).
 
     Raises ConditionError for a map that is the other way round than its folder.

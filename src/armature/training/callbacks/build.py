@@ -11,7 +11,7 @@ from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure
 from armature.evaluation.measure_for import measure_for
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 from armature.training.callbacks.callback import Watcher
 from armature.training.callbacks.fidelity import ControlFidelityWatcher
 from armature.training.callbacks.held_out import Probe
@@ -40,7 +40,7 @@ def build_watchers(
     found: list[Watcher] = []
     if recipe.data.held_out == 0:
         return found
-    painter = Painter(base, steps=watch.steps, guidance=watch.guidance)
+    painter = PictureSampler(base, steps=watch.steps, guidance=watch.guidance)
     if watch.measure is not None:
         scheduler = base.pipeline.scheduler
         prediction = str(scheduler.config.get("prediction_type", "epsilon"))

@@ -10,8 +10,8 @@ import numpy as np
 from armature.conditions.contract import InputContract
 from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
-from armature.evaluation.fidelity import Measure, distance_closed
-from armature.evaluation.painter import Painter
+from armature.evaluation.fidelity import Measure, gap_closed
+from armature.evaluation.sampler import PictureSampler
 from armature.training.callbacks.callback import Moment
 from armature.training.callbacks.held_out_samples import Group, held_out_groups
 from armature.training.callbacks.undisturbed import undisturbed
@@ -41,7 +41,7 @@ class ControlFidelityWatcher:
     """
 
     every: Duration
-    painter: Painter
+    painter: PictureSampler
     batches: Batches
     contract: InputContract
     measure: Measure
@@ -62,7 +62,7 @@ class ControlFidelityWatcher:
             )
         name = f"fidelity/{self.measure.name}"
         figures = {name: now, f"{name}_without": fixed.without, f"{name}_ceiling": fixed.ceiling}
-        closed = distance_closed(fixed.without, now, fixed.ceiling)
+        closed = gap_closed(fixed.without, now, fixed.ceiling)
         return figures if closed is None else {**figures, "fidelity/closed": closed}
 
     def _first(self) -> _Fixed:
@@ -76,8 +76,8 @@ class ControlFidelityWatcher:
         return fixed
 
     def _measured(self) -> _Fixed:
-        asks = self.measure.asks
-        groups = held_out_groups(self.batches.held_out(), self.contract, self.count, self.seed, asks)
+        has_content = self.measure.has_content
+        groups = held_out_groups(self.batches.held_out(), self.contract, self.count, self.seed, has_content)
         if not groups:
             return _NOTHING
         without = [(group, group.draw(self.painter, self.batches.empty, None)) for group in groups]

@@ -14,7 +14,7 @@ from armature.conditions.contract import InputContract
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
 from armature.evaluation.maps import control_map
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class Group:
         return self.control.shape[-1], self.control.shape[-2]
 
     @torch.no_grad()
-    def draw(self, painter: Painter, empty: TextStates, adapter: Adapter | None) -> list[np.ndarray]:
+    def draw(self, painter: PictureSampler, empty: TextStates, adapter: Adapter | None) -> list[np.ndarray]:
         """The pictures that the adapter's control, or none, leads to."""
         features = None if adapter is None else adapter(self.control.to(adapter.device, adapter.dtype))
-        return painter.paint(self.text, empty, features, self.size, self.seeds)
+        return painter.sample(self.text, empty, features, self.size, self.seeds)
 
 
 def held_out_groups(
@@ -48,10 +48,10 @@ def held_out_groups(
     contract: InputContract,
     count: int,
     seed: int,
-    asks: Callable[[np.ndarray], bool] = lambda control: True,
+    has_content: Callable[[np.ndarray], bool] = lambda control: True,
 ) -> list[Group]:
-    """The first `count` samples whose control `asks` accepts; sample k has the seed `seed` + k. Kept on the CPU."""
-    return list(_groups(batches, contract, count, seed, asks))
+    """The first `count` samples whose control has content; sample k has the seed `seed` + k. Kept on the CPU."""
+    return list(_groups(batches, contract, count, seed, has_content))
 
 
 def _groups(
@@ -59,12 +59,12 @@ def _groups(
     contract: InputContract,
     count: int,
     seed: int,
-    asks: Callable[[np.ndarray], bool],
+    has_content: Callable[[np.ndarray], bool],
 ) -> Iterator[Group]:
     taken = 0
     for batch in batches:
         maps = [control_map(control, contract) for control in batch.control]
-        rows = [row for row, control in enumerate(maps) if asks(control)][: count - taken]
+        rows = [row for row, control in enumerate(maps) if has_content(control)][: count - taken]
         if rows:
             pooled = batch.text.pooled
             yield Group(

@@ -10,7 +10,7 @@ import numpy as np
 from armature.conditions.contract import InputContract
 from armature.data.loader.loader import Batches
 from armature.evaluation.files import write_picture
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.sheet import contact_sheet
 from armature.training.callbacks.callback import Moment
 from armature.training.callbacks.held_out_samples import Group, held_out_groups
@@ -29,7 +29,7 @@ class PreviewWatcher:
     """
 
     every: Duration
-    painter: Painter
+    painter: PictureSampler
     batches: Batches
     contract: InputContract
     folder: Path

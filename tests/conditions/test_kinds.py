@@ -2,14 +2,41 @@ from dataclasses import replace
 
 import pytest
 
-from armature.conditions.contract import InputContract, contract_for
-from armature.conditions.kinds import ALIASES, KINDS, canonical_kind, kind_in_source
+from armature.conditions.contract import InputContract
+from armature.conditions.kinds import KINDS, canonical_kind, content_of, contract_for, find_kind, kind_in_source
+from armature.conditions.registry import default_extractor, find_extractor
 from armature.errors import ConditionError
 
 
-def test_aliases_lead_to_known_kinds_and_never_shadow_one():
-    assert set(ALIASES.values()) <= set(KINDS)
-    assert not set(ALIASES) & set(KINDS)
+@pytest.mark.parametrize("name", KINDS.names())
+def test_every_record_agrees_with_itself(name):
+    kind = find_kind(name)
+    assert kind.summary
+    assert all(canonical_kind(alias) == name for alias in kind.aliases)
+    for contract in (kind.contract, *kind.contracts.values()):
+        assert contract.kind == name
+        assert (kind.content == "line") == (contract.polarity == "white on black")
+        assert contract.palette is None or kind.content == "label"
+    for made in filter(None, (kind.extractor, kind.embedded_extractor)):
+        assert find_extractor(made).kind == name
+    assert (kind.extractor is None) == (name == "style")
+
+
+def test_how_maps_are_resized_is_told_by_their_contract():
+    known = {name: content_of(contract_for(name)) for name in KINDS.names()}
+    assert {name for name, content in known.items() if content == "label"} == {"seg", "openpose", "keypose", "color"}
+    # Soft lines lose their grey levels where the nearest pixel is taken.
+    assert {name for name, content in known.items() if content == "line"} == {"sketch", "canny"}
+    assert content_of(replace(contract_for("lineart"), binarize=0.4)) == "line"
+    assert content_of(contract_for(None, in_channels=3)) == "picture"
+
+
+def test_pictures_of_the_embedded_base_have_extractors_of_their_own():
+    assert default_extractor("pose") == "openpose"
+    assert default_extractor("pose", embedded=True) == "embedded:openpose"
+    assert default_extractor("tile", embedded=True) == "tile"
+    with pytest.raises(ConditionError, match="'style' has no map to extract"):
+        default_extractor("style")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from armature.bases.open import open_base
 from armature.data.encoding.text import TextEncoders
 from armature.errors import RecipeError
 from armature.evaluation.autoencoder import decode, through_autoencoder, wide_autoencoder
-from armature.evaluation.painter import Painter
+from armature.evaluation.sampler import PictureSampler
 from armature.toyworld import scene
 
 PROMPTS = ["a red house", "two trees"]
@@ -30,8 +30,8 @@ def parts(request):
 
 def painted(base, features, guidance, **options):
     texts = TextEncoders(base.pipeline, base.family)
-    painter = Painter(base, steps=2, guidance=guidance)
-    return np.stack(painter.paint(texts.texts(PROMPTS), texts.empty(), features, (64, 64), [5, 6], **options))
+    sampler = PictureSampler(base, steps=2, guidance=guidance)
+    return np.stack(sampler.sample(texts.texts(PROMPTS), texts.empty(), features, (64, 64), [5, 6], **options))
 
 
 @pytest.mark.parametrize("guidance", [5.0, 1.0])
@@ -71,13 +71,13 @@ def test_a_base_whose_text_encoders_are_gone_can_still_paint(parts):
     for name in ("text_encoder", "text_encoder_2"):
         if hasattr(base.pipeline, name):
             setattr(base.pipeline, name, None)
-    found = np.stack(Painter(base, steps=2, guidance=5.0).paint(states, empty, None, (64, 64), [5, 6]))
+    found = np.stack(PictureSampler(base, steps=2, guidance=5.0).sample(states, empty, None, (64, 64), [5, 6]))
     assert np.array_equal(found, expected)
 
 
 def test_inpainting_bases_are_refused():
     with pytest.raises(RecipeError, match="is an inpainting model and cannot draw from text"):
-        Painter(open_base(sd_pipeline(in_channels=9)))
+        PictureSampler(open_base(sd_pipeline(in_channels=9)))
 
 
 def test_pictures_go_through_the_autoencoder_at_their_size(small_base):
@@ -90,7 +90,7 @@ def test_half_precision_is_decoded_in_full_where_it_would_overflow():
     base = open_base(sd_pipeline())
     vae = base.pipeline.vae.half()
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = Painter(base).decode(latents)
+    found = PictureSampler(base).decode(latents)
     assert vae.dtype == torch.float16
     assert wide_autoencoder(vae).dtype == torch.float32
     expected = decode(vae.float(), latents)

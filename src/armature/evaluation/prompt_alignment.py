@@ -24,7 +24,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Obedience:
+class PromptAlignment:
     """objects: how many of the named things were found, of how many. colours: the same for the named colours.
 
     A colour counts as right when most of the found thing has it; a thing that was not found has no right colour.
@@ -55,7 +55,7 @@ def named_things(scene: Scene) -> list[Named]:
     return [Named(name, colour if colour in free else None) for name, colour in sorted(things)]
 
 
-def obedience(named: Sequence[Sequence[Named]], found: Sequence[Annotation]) -> Obedience:
+def prompt_alignment(named: Sequence[Sequence[Named]], found: Sequence[Annotation]) -> PromptAlignment:
     """Count over pictures what was named and what the annotator found in them; both lists in one order."""
     objects = hits = colours = right = 0
     for things, seen in zip(named, found, strict=True):
@@ -71,4 +71,4 @@ def obedience(named: Sequence[Sequence[Named]], found: Sequence[Annotation]) -> 
                 # Numbers 1.. are colours; 0 is "no object", where class and colour disagree about an edge.
                 votes = np.bincount(seen.colours[area], minlength=1 + len(COLOUR_NAMES))[1:]
                 right += int(votes.argmax()) == COLOUR_NAMES.index(thing.colour)
-    return Obedience(hits, objects, right, colours)
+    return PromptAlignment(hits, objects, right, colours)

@@ -17,7 +17,7 @@ from armature.evaluation.autoencoder import decode, wide_autoencoder
 from armature.injection.hooks import injected
 
 
-class Painter:
+class PictureSampler:
     """Draws with a base; needs no text encoder, and the autoencoder at the end only.
 
     base: stays as it is; its scheduler is copied, its autoencoder is used where it lies, and its U-Net carries hooks
@@ -36,7 +36,7 @@ class Painter:
         self.guidance = base.guidance if guidance is None else guidance
         self._pipeline = _bare_pipeline(base)
 
-    def paint(
+    def sample(
         self,
         text: TextStates,
         empty: TextStates,
