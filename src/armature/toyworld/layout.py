@@ -143,24 +143,28 @@ def _stretch(rng: np.random.Generator, name: str) -> float:
     return rng.uniform(low, high) if rng.random() < 0.25 else 1.0
 
 
-def _large(
-    rng: np.random.Generator, name: str, colour: str, group: int, size: int, horizon: float
-) -> Placed:
-    """One object that fills much of the picture, up to nine tenths of its side; some are cut off by the border."""
+def _large(rng: np.random.Generator, name: str, colour: str, group: int, size: int, horizon: float) -> Placed:
+    """One object that fills much of the picture, up to the whole of its side; some are cut off by the border."""
     stretch = _stretch(rng, name)
     half = CATALOG[name].half_width * stretch
-    height = rng.uniform(0.6, 0.94) * size / max(1.0, 2 * half)
-    cut = 0.12 * rng.random() if rng.random() < 0.25 and name != "person" else 0.0
+    cut = 0.12 * rng.random() if rng.random() < 0.3 and name != "person" else 0.0
+    height = rng.uniform(0.6, 0.94 + 3 * cut) * size / max(_reach(name), 2 * half)
+    head = _reach(name) * height
     slack = max(0.0, size / 2 - half * height)
     x = size / 2 + rng.uniform(-1, 1) * (slack + cut * 2 * half * height)
     if CATALOG[name].airborne:
         base = size / 2 + height / 2 + rng.uniform(-1, 1) * (size - height) / 2 * 0.8
     else:
         lowest = (0.99 + cut) * size
-        base = rng.uniform(min(max(horizon + 0.08 * size, height + 0.02 * size), lowest), lowest)
+        base = rng.uniform(min(max(horizon + 0.08 * size, head + (0.02 - cut) * size), lowest), lowest)
     # What is large is near.
     near = rng.uniform(0.6, 0.9) if CATALOG[name].airborne else _nearness(base, size, horizon)
     return Placed(name, colour, x, base, height, near, group, stretch, _facing(rng), int(rng.integers(1 << 31)))
+
+
+def _reach(name: str) -> float:
+    """How high it may reach over its foot, in its heights: people raise their hands."""
+    return 1.1 if name == "person" else 1.0
 
 
 def _nearness(base: float, size: int, horizon: float) -> float:
@@ -172,9 +176,7 @@ def _facing(rng: np.random.Generator) -> int:
     return 1 if rng.random() < 0.5 else -1
 
 
-def _arranged(
-    rng: np.random.Generator, kinds: list[tuple[str, str, int]], size: int, horizon: float
-) -> list[Placed]:
+def _arranged(rng: np.random.Generator, kinds: list[tuple[str, str, int]], size: int, horizon: float) -> list[Placed]:
     """Places for all objects, each where it hides least of what stands already; crowded scenes are drawn smaller."""
     grow = (1.25, 1.08, 0.94, 0.84, 0.78)[len(kinds) - 1]
     # A crowd looks less carefully for a free place, so that things overlap.
@@ -232,7 +234,7 @@ def _candidate(
     wide = 2 * kind.half_width * stretch
     # Large enough to be seen for what it is, small enough for the picture.
     height = max(height, 0.15 * size / max(wide, 1.0) ** 0.5)
-    height = min(height, 0.9 * size, 0.94 * size / wide)
+    height = min(height, 0.9 * size / _reach(name), 0.94 * size / wide)
     half = wide * height / 2
     # One place in six reaches over the border a little.
     beyond = 0.2 * half if at[3] < 0.16 and name != "person" else -2.0
@@ -248,7 +250,7 @@ def _candidate(
             base = min(max(base, horizon + height * 1.04), 0.98 * size)
             distance = _nearness(base, size, horizon)
         # Nothing that stands loses its head at the upper border.
-        base = min(max(base, height + 0.01 * size), 0.99 * size)
+        base = min(max(base, _reach(name) * height + 0.01 * size), 0.99 * size)
     return Placed(name, colour, x, base, height, distance, group, stretch)
 
 

@@ -89,7 +89,8 @@ def person(rng: np.random.Generator, colour: RGB, joints: np.ndarray) -> list[Pa
         parts.append(
             Part(
                 "foot",
-                ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035), (60, 46, 44)
+                ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035),
+                (60, 46, 44),
             )
         )
     shoulders, hips = joints[[2, 5]], joints[[11, 8]]
@@ -105,5 +106,7 @@ def person(rng: np.random.Generator, colour: RGB, joints: np.ndarray) -> list[Pa
     fringe = polygon((-0.09, 0.035), (0.09, 0.035), (0.07, 0.1), (-0.07, 0.1)) + head
     parts.append(Part("hair", fringe, hair, detail=True))
     for eye in (14, 15):
-        parts.append(Part("eye", ellipse(j[eye][0], j[eye][1] - 0.012, 0.014, 0.018, count=10), (40, 36, 40), detail=True))
+        parts.append(
+            Part("eye", ellipse(j[eye][0], j[eye][1] - 0.012, 0.014, 0.018, count=10), (40, 36, 40), detail=True)
+        )
     return parts

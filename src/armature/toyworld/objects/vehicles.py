@@ -63,7 +63,9 @@ def train(rng: np.random.Generator, colour: RGB, night: bool) -> list[Part]:
         Part("cabin", box(-0.86, 0.26, -0.3, 0.92), colour),
         Part("window", box(-0.72, 0.56, -0.44, 0.8), window, glow=night),
         Part("roof", rounded(-0.95, 0.88, -0.21, 1.0, 0.05), trim),
-        Part("chassis", polygon((-0.9, 0.2), (0.8, 0.2), (0.98, 0.06), (0.98, 0.0), (0.78, 0.32), (-0.9, 0.32)), chassis),
+        Part(
+            "chassis", polygon((-0.9, 0.2), (0.8, 0.2), (0.98, 0.06), (0.98, 0.0), (0.78, 0.32), (-0.9, 0.32)), chassis
+        ),
         Part("lamp", ellipse(0.74, 0.54, 0.06, 0.07, count=16), LAMP, detail=True, glow=night, rigid=True),
     ]
     for x, r in ((-0.58, 0.2), (0.08, 0.155), (0.5, 0.155)):
