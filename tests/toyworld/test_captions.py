@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from armature.toyworld import scene
 from armature.toyworld.caption import caption
 from armature.toyworld.layout import Placed, plan_scene
 from armature.toyworld.objects import CATALOG
@@ -193,3 +194,9 @@ def test_the_vocabulary_stays_small(scenes):
     words = {word for _, text, _, _ in scenes for word in text.replace(",", " ").split()}
     assert len(words) < 300
     assert set(COLOURS) <= words
+
+
+def test_plan_and_caption_of_a_seed_need_no_drawing():
+    for seed in range(20):
+        plan, text, _, _ = told(seed)
+        assert (scene(seed).plan, scene(seed).caption) == (plan, text)

@@ -11,7 +11,6 @@ from armature.toyworld.palette import BACKDROP_COLOURS, CLASS_INDEX, GROUND_COLO
 from armature.toyworld.shapes import ellipse, shade
 from armature.toyworld.style import Look
 
-
 # The sun by day and at sunset, the moon at night.
 _LIGHTS: dict[str, RGB] = {"day": (255, 232, 120), "sunset": (255, 214, 130), "night": (238, 236, 210)}
 

@@ -143,7 +143,7 @@ def _ground(plan: Plan, rng: np.random.Generator) -> str:
     """ "on a lake"; "over" it when all things hang in the air, "in" it when all swim."""
     words = _pick(GROUND[plan.ground], rng)
     kinds = [CATALOG[thing.name] for thing in plan.objects]
-    first, rest = words.split(" ", 1)
+    rest = words.split(" ", 1)[1]
     if all(kind.airborne for kind in kinds) and rest != "winter":
         return f"over {rest}"
     return f"in {rest}" if all(kind.swims for kind in kinds) else words

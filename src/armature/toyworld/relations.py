@@ -1,4 +1,4 @@
-"""Where things are, to the picture and to each other, and what there is none of: what a plan allows a caption to say."""
+"""Where things are, in the picture and to each other, and what is not there: what a plan allows captions to say."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Part:
     stands on y = 0 and is about 1 high). colour: RGB 0..255.
     detail: too small for a sketch (an eye, a hub cap) unless it is drawn large, but seen by an edge detector.
     glow: keeps its colour in the dark (lit windows). rigid: keeps its shape when the object is drawn wider or narrower
-    (a wheel stays round). seam: covers the lines below it and has none itself, where shapes of one colour melt together.
+    (a wheel stays round). seam: hides the lines below it and has none itself, where shapes of one colour melt together.
     """
 
     name: str
