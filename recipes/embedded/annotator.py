@@ -125,7 +125,10 @@ def main() -> None:
     run.train()
     averaged(arguments.run, {"annotator": annotator})
     state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in annotator.state_dict().items()}
-    save_file(state, arguments.run / "annotator.safetensors", {"trained_on": "toyworld", "recipe": "recipes/embedded"})
+    # The file says how many classes and colours it knows, so that it still opens when toyworld has grown.
+    known = {"classes": str(annotator.classes), "colours": str(annotator.colours)}
+    told = {"trained_on": "toyworld", "recipe": "recipes/embedded", **known}
+    save_file(state, arguments.run / "annotator.safetensors", told)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from armature.toyworld.caption import caption
-from armature.toyworld.layout import Plan, plan_scene
+from armature.toyworld.caption import BIG_FROM, SMALL_UP_TO, caption, relative_size
+from armature.toyworld.layout import MOST_OBJECTS, Plan, plan_scene
 from armature.toyworld.palette import COLOUR_NAMES, GROUNDS, OBJECTS, STYLES, TIMES
 
 LENGTH = 40
@@ -78,20 +78,24 @@ def build(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def contents(plan: Plan) -> np.ndarray:
-    """What is in a scene as 0/1 answers: classes with colours, counts and sides; ground, hour and style."""
+    """What is in a scene as 0/1 answers: classes with colours, counts, sides and sizes; sky, ground, hour and style."""
     pairs = np.zeros((len(OBJECTS), len(COLOUR_NAMES)), np.float32)
-    counts = np.zeros((len(OBJECTS), 4), np.float32)
+    counts = np.zeros((len(OBJECTS), MOST_OBJECTS), np.float32)
     sides = np.zeros((len(OBJECTS), 3), np.float32)
+    sizes = np.zeros((len(OBJECTS), 2), np.float32)
     for thing in plan.objects:
         row = OBJECTS.index(thing.name)
         pairs[row, COLOUR_NAMES.index(thing.colour)] = 1
         counts[row, sum(other.name == thing.name for other in plan.objects) - 1] = 1
-        sides[row, min(2, int(3 * thing.x / plan.size))] = 1
+        sides[row, min(2, int(3 * max(thing.x, 0.0) / plan.size))] = 1
+        size = relative_size(thing, plan)
+        sizes[row] = np.maximum(sizes[row], (size <= SMALL_UP_TO, size >= BIG_FROM))
     setting = np.zeros(len(GROUNDS) + len(TIMES) + len(STYLES), np.float32)
     setting[GROUNDS.index(plan.ground)] = 1
     setting[len(GROUNDS) + TIMES.index(plan.time)] = 1
     setting[len(GROUNDS) + len(TIMES) + STYLES.index(plan.style)] = 1
-    return np.concatenate([pairs.ravel(), counts.ravel(), sides.ravel(), setting])
+    sky = np.array([bool(plan.clouds), plan.light is not None, plan.hills], np.float32)
+    return np.concatenate([pairs.ravel(), counts.ravel(), sides.ravel(), sizes.ravel(), setting, sky])
 
 
 def examples(tokenizer: CLIPTokenizer, first: int, count: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Facts about toyworld: determinism, exactness of the maps, truth of the captions."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 import armature.toyworld
 from armature.toyworld import scene
-from armature.toyworld.objects import BUILDERS
+from armature.toyworld.canvas import Canvas
+from armature.toyworld.objects import CATALOG
+from armature.toyworld.painter import object_parts, paint_object
 from armature.toyworld.palette import (
     CLASS_INDEX,
     CLASSES,
@@ -19,8 +22,12 @@ from armature.toyworld.palette import (
     STYLES,
     TIMES,
 )
+from armature.toyworld.style import Look
 
-SEEDS = range(60)
+SEEDS = range(120)
+# Numbers of the first classes and colours, which weights that were trained on them rely on.
+OLDEST = ("sky", "grass", "sand", "snow", "water", "street", "house", "tree", "boat", "car", "ball", "cat", "bird",
+          "person", "flower", "mushroom", "balloon", "rocket")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +44,14 @@ def test_a_seed_always_gives_the_same_scene():
 
 
 def test_the_world_is_as_rich_as_promised(scenes):
-    assert len(OBJECTS) >= 10
-    assert set(BUILDERS) | {"person"} == set(OBJECTS)
-    assert len(COLOURS) >= 8
+    assert len(OBJECTS) >= 20
+    assert tuple(CATALOG) == OBJECTS
+    assert len(COLOURS) >= 11
     assert {thing.name for s in scenes for thing in s.objects} == set(OBJECTS)
     assert {s.plan.ground for s in scenes} == set(GROUNDS)
     assert {s.plan.time for s in scenes} == set(TIMES)
     assert {s.plan.style for s in scenes} == set(STYLES)
-    assert {len(s.objects) for s in scenes} == {1, 2, 3, 4}
+    assert {len(s.objects) for s in scenes} == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("size", [128, 192])
@@ -61,19 +68,71 @@ def test_a_scene_below_the_smallest_size_is_refused():
         scene(0, 127)
 
 
-def test_every_object_of_the_plan_is_in_the_seg_map_with_its_colour(scenes):
-    hidden = 0
+def test_old_class_and_colour_numbers_stay_and_no_two_classes_share_a_colour():
+    assert CLASSES[: len(OLDEST)] == OLDEST
+    assert list(COLOURS)[:9] == ["red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "brown"]
+    apart = np.abs(SEG_TABLE.astype(int)[:, None] - SEG_TABLE.astype(int)[None]).max(-1)
+    assert apart[~np.eye(len(CLASSES), dtype=bool)].min() >= 45
+
+
+def test_every_object_of_the_plan_is_in_the_maps_with_its_colour(scenes):
     for s in scenes:
         present = {CLASSES[number] for number in np.unique(s.classes)}
+        assert {thing.name for thing in s.objects} <= present
         for thing in s.objects:
-            # Only what stands in front may hide a thing; with at most four objects that stays rare.
-            hidden += thing.name not in present
-            colour = 1 + list(COLOURS).index(thing.colour)
-            if thing.name in present:
-                assert colour in s.colours[s.classes == CLASS_INDEX[thing.name]]
+            assert 1 + list(COLOURS).index(thing.colour) in s.colours[s.classes == CLASS_INDEX[thing.name]]
         # Nothing is there that the plan does not know.
         assert present <= {"sky", s.plan.ground} | {thing.name for thing in s.objects}
-    assert hidden <= 2
+        assert s.colours.max() <= len(COLOURS)
+        assert ((s.colours > 0) == (s.classes >= CLASSES.index("house"))).all()
+
+
+def test_every_single_object_stays_visible_so_that_counts_are_true(scenes):
+    look, shares = Look("flat", "day"), []
+    for s in scenes:
+        together = Canvas(128)
+        alone = []
+        for number, thing in enumerate(s.objects, 1):
+            paint_object(together, thing, number, look)
+            single = Canvas(128)
+            paint_object(single, thing, number, look)
+            alone.append((single.labels() == number).sum())
+        owner = together.labels()
+        shares += [(owner == number).sum() / area for number, area in enumerate(alone, 1)]
+        # At least 9 x 9 pixels of each, of 128 x 128.
+        assert min(alone) >= 81
+    assert min(shares) > 0.3
+
+
+def test_there_are_scenes_of_one_thing_that_fills_most_of_the_picture(scenes):
+    shares = [float((s.colours > 0).mean()) for s in scenes if len(s.objects) == 1]
+    assert max(shares) > 0.45
+    assert min(shares) < 0.06
+
+
+def test_parts_follow_from_the_plan_alone_and_have_names(scenes):
+    for s in scenes[:40]:
+        for thing in s.objects:
+            parts, joints = object_parts(thing, night=False)
+            again, _ = object_parts(thing, night=False)
+            assert all(np.array_equal(a.points, b.points) for a, b in zip(parts, again, strict=True))
+            assert all(part.name for part in parts)
+            assert (joints is None) == (thing.name != "person")
+
+
+def test_a_wheel_stays_round_on_a_long_car_and_a_mirrored_car_is_its_mirror_image():
+    base = next(t for s in map(scene, range(400)) for t in s.objects if t.name == "car")
+    sides = []
+    for facing in (1, -1):
+        canvas = Canvas(128)
+        thing = dataclasses.replace(base, x=64.0, base=100.0, height=40.0, stretch=1.3, facing=facing)
+        paint_object(canvas, thing, 1, Look("flat", "day"))
+        sides.append(canvas.labels())
+    # Pixel centres and rounding of corners cost a pixel along the rim.
+    assert (sides[0] != sides[1][:, ::-1]).mean() < 0.02
+    parts, _ = object_parts(base, night=False)
+    wheel = next(part for part in parts if part.name == "wheel")
+    assert wheel.rigid
 
 
 def test_seg_is_painted_in_the_documented_palette_without_blends(scenes):
@@ -130,25 +189,8 @@ def test_openpose_is_black_without_people_and_drawn_with_them(scenes):
         assert bool(s.openpose.any()) == bool(s.joints)
 
 
-def test_captions_name_every_class_by_one_of_its_words(scenes):
-    words = {
-        "house": ("house", "cottage", "home"),
-        "boat": ("boat",),
-        "cat": ("cat", "kitten"),
-        "person": ("person", "people", "child", "figure"),
-        "mushroom": ("mushroom", "toadstool"),
-    }
-    named = 0
-    for s in scenes:
-        for thing in s.objects:
-            assert any(word in s.caption for word in words.get(thing.name, (thing.name,)))
-            named += thing.colour in s.caption
-    assert named / sum(len(s.objects) for s in scenes) > 0.85
-    assert len({s.caption for s in scenes}) == len(scenes)
-
-
 def test_toyworld_imports_nothing_of_the_other_rooms():
-    for path in Path(armature.toyworld.__file__).parent.glob("*.py"):
+    for path in Path(armature.toyworld.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

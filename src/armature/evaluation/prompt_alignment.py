@@ -10,6 +10,7 @@ import numpy as np
 from armature.conditions.networks.annotator import Annotation
 from armature.toyworld.palette import CLASS_INDEX, COLOUR_NAMES
 from armature.toyworld.scene import Scene
+from armature.toyworld.words import colour_is_named
 
 # A thing covers at least this share of the picture to count as there: about 9 x 9 pixels of 128 x 128.
 LEAST_AREA = 0.005
@@ -48,11 +49,8 @@ class PromptAlignment:
 
 def named_things(scene: Scene) -> list[Named]:
     """What the scene's caption names: each group of equal things once."""
-    words = scene.caption.replace(",", " ").split()
-    things = {(thing.name, thing.colour) for thing in scene.objects}
-    # Captions write "COLOUR NOUN"; grounds and skies have colours of their own ("a green lawn", "an orange sky").
-    free = " ".join(words).replace("green lawn", "lawn").replace("orange sky", "sky").replace("blue sky", "sky").split()
-    return [Named(name, colour if colour in free else None) for name, colour in sorted(things)]
+    things = sorted({(thing.name, thing.colour) for thing in scene.objects})
+    return [Named(name, colour if colour_is_named(scene.caption, name, colour) else None) for name, colour in things]
 
 
 def prompt_alignment(named: Sequence[Sequence[Named]], found: Sequence[Annotation]) -> PromptAlignment:

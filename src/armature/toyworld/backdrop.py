@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from armature.toyworld.canvas import Canvas
 from armature.toyworld.layout import Plan
-from armature.toyworld.palette import BACKDROP_COLOURS, CLASS_INDEX, GROUND_COLOURS, SKY_COLOURS
+from armature.toyworld.palette import BACKDROP_COLOURS, CLASS_INDEX, GROUND_COLOURS, RGB, SKY_COLOURS
 from armature.toyworld.shapes import ellipse, shade
 from armature.toyworld.style import Look
 
+# The sun by day and at sunset, the moon at night.
+_LIGHTS: dict[str, RGB] = {"day": (255, 232, 120), "sunset": (255, 214, 130), "night": (238, 236, 210)}
 
-def draw_backdrop(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> None:
+
+def draw_backdrop(canvas: Canvas, plan: Plan, look: Look) -> None:
     """Paint sky, sun or moon, clouds, hills and ground; owners are the class numbers of sky and ground."""
+    rng = np.random.default_rng(plan.seed)
     _sky(canvas, plan, look)
-    _heavens(canvas, plan, look, rng)
-    _hills(canvas, plan, look, rng)
+    _heavens(canvas, plan, rng)
+    if plan.hills:
+        _hills(canvas, plan, look, rng)
     _ground(canvas, plan, look, rng)
 
 
@@ -25,37 +31,25 @@ def _sky(canvas: Canvas, plan: Plan, look: Look) -> None:
         high, low = high * 0.7 + 74, low * 0.7 + 74
     t = np.clip(np.arange(canvas.side, dtype=np.float32) / (plan.horizon * canvas.side / plan.size), 0, 1)
     column = high + (low - high) * t[:, None]
-    canvas.rgb[:] = column[:, None, :].astype(np.uint8)
+    cv2.resize(
+        column[:, None, :].astype(np.uint8), (canvas.side, canvas.side), canvas.rgb, interpolation=cv2.INTER_NEAREST
+    )
     canvas.owner[:] = CLASS_INDEX["sky"]
 
 
-def _heavens(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> None:
-    size = plan.size
-    x, y = rng.uniform(0.1, 0.9) * size, rng.uniform(0.1, 0.22) * size
-    radius = rng.uniform(0.055, 0.08) * size
+def _heavens(canvas: Canvas, plan: Plan, rng: np.random.Generator) -> None:
+    size, light = plan.size, plan.light
     if plan.time == "night":
         for _ in range(int(rng.integers(6, 13))):
             star = ellipse(
                 rng.uniform(0, size), rng.uniform(0, plan.horizon * 0.8), 0.006 * size, 0.006 * size, count=8
             )
             canvas.paint(star, (236, 236, 214))
-        canvas.fill(ellipse(x, y, radius, radius), (238, 236, 210), None)
-    elif plan.time == "day" and rng.random() < 0.7:
-        canvas.fill(ellipse(x, y, radius, radius), (255, 232, 120), None)
-    elif plan.time == "sunset":
-        y = plan.horizon - rng.uniform(0.02, 0.14) * size
-        canvas.fill(ellipse(x, y, radius * 1.3, radius * 1.3), (255, 214, 130), None)
-    if plan.time in ("day", "overcast"):
-        clouds = int(rng.integers(0, 3)) + (plan.time == "overcast")
-        tone = (250, 252, 254) if plan.time == "day" else (192, 198, 206)
-        for _ in range(clouds):
-            _cloud(
-                canvas,
-                rng.uniform(0.08, 0.92) * size,
-                rng.uniform(0.07, 0.26) * size,
-                size * rng.uniform(0.8, 1.2),
-                tone,
-            )
+    if light is not None:
+        canvas.fill(ellipse(light.x, light.y, light.size, light.size), _LIGHTS[plan.time], None)
+    tone = (192, 198, 206) if plan.time == "overcast" else (250, 252, 254)
+    for cloud in plan.clouds:
+        _cloud(canvas, cloud.x, cloud.y, cloud.size, tone)
 
 
 def _cloud(canvas: Canvas, x: float, y: float, scale: float, tone: tuple[int, int, int]) -> None:
@@ -69,8 +63,6 @@ def _cloud(canvas: Canvas, x: float, y: float, scale: float, tone: tuple[int, in
 
 
 def _hills(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> None:
-    if rng.random() < 0.35:
-        return
     size, ground = plan.size, CLASS_INDEX[plan.ground]
     colour = BACKDROP_COLOURS[plan.ground]
     if plan.ground == "street":
@@ -89,7 +81,7 @@ def _hills(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> 
 def _skyline(canvas: Canvas, plan: Plan, look: Look, rng: np.random.Generator) -> None:
     size, x = plan.size, -0.05 * plan.size
     while x < size:
-        wide, high = rng.uniform(0.10, 0.2) * size, rng.uniform(0.06, 0.2) * size
+        wide, high = rng.uniform(0.10, 0.2) * size, rng.uniform(0.06, 0.2) * size * min(1.0, 2 * plan.horizon / size)
         tone = shade(BACKDROP_COLOURS["street"], rng.uniform(0.86, 1.1))
         y = plan.horizon
         block = np.array([[x, y + 4], [x, y - high], [x + wide, y - high], [x + wide, y + 4]])

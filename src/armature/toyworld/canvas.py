@@ -60,23 +60,34 @@ class Canvas:
         """Colour the picture only: soft shadows and stars that no map knows."""
         cv2.fillPoly(self.rgb, [self._fixed(points)], colour, cv2.LINE_AA, _SHIFT)
 
+    def melt(self, points: np.ndarray, colour: RGB, owner: int | None) -> None:
+        """Paint an outline that has no lines of its own and hides those below: shapes of one colour become one."""
+        pts = [self._fixed(points)]
+        cv2.fillPoly(self.rgb, pts, colour, cv2.LINE_AA, _SHIFT)
+        if owner is not None:
+            cv2.fillPoly(self.owner, pts, owner, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.edges, pts, 0, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.sketch, pts, 0, cv2.LINE_8, _SHIFT)
+
     def erase_lines(self, points: np.ndarray) -> None:
         """Remove drawn lines inside an outline, where shapes of one colour melt together."""
         pts = [self._fixed(points)]
         cv2.fillPoly(self.edges, pts, 0, cv2.LINE_8, _SHIFT)
         cv2.fillPoly(self.sketch, pts, 0, cv2.LINE_8, _SHIFT)
 
-    def darken(self, points: np.ndarray, factor: float) -> None:
-        """Multiply the picture inside an outline by a factor: the shadow of a paper cut-out."""
-        fixed = self._fixed(points)
-        low = np.clip(fixed.min(0) // _SUBPIXEL - 1, 0, self.side)
-        high = np.clip(fixed.max(0) // _SUBPIXEL + 2, 0, self.side)
+    def darken(self, outlines: list[np.ndarray], factor: float) -> None:
+        """Multiply the picture inside the union of some outlines by a factor: the shadow of a paper cut-out."""
+        fixed = [self._fixed(points) for points in outlines]
+        low = np.clip(np.min([f.min(0) for f in fixed], 0) // _SUBPIXEL - 1, 0, self.side)
+        high = np.clip(np.max([f.max(0) for f in fixed], 0) // _SUBPIXEL + 2, 0, self.side)
         if (high <= low).any():
             return
         window = self.rgb[low[1] : high[1], low[0] : high[0]]
-        mask = np.zeros(window.shape[:2], np.uint8)
-        cv2.fillPoly(mask, [fixed - (low * _SUBPIXEL).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
-        window[:] = (window * (1.0 - mask[..., None] * ((1.0 - factor) / 255.0))).astype(np.uint8)
+        mask = np.full(window.shape[:2], 255, np.uint8)
+        corner = (low * _SUBPIXEL).astype(np.int32)
+        for points in fixed:
+            cv2.fillPoly(mask, [points - corner], round(255 * factor), cv2.LINE_AA, _SHIFT)
+        cv2.multiply(window, cv2.merge((mask, mask, mask)), window, 1 / 255)
 
     def picture(self) -> np.ndarray:
         """(size, size, 3) uint8 RGB."""
@@ -98,4 +109,4 @@ class Canvas:
 
     def _fixed(self, points: np.ndarray) -> np.ndarray:
         # Pixel centres: coordinate 0 is the outer edge of the first pixel.
-        return np.round((points * SUPERSAMPLING - 0.5) * _SUBPIXEL).astype(np.int32)
+        return np.rint(points * (SUPERSAMPLING * _SUBPIXEL) - 0.5 * _SUBPIXEL).astype(np.int32)

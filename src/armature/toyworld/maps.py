@@ -60,7 +60,7 @@ def class_map(owner: np.ndarray, plan: Plan) -> np.ndarray:
     table[: len(CLASSES)] = np.arange(len(CLASSES))
     for index, thing in enumerate(plan.objects):
         table[FIRST_OBJECT + index] = CLASS_INDEX[thing.name]
-    return table[owner]
+    return cv2.LUT(owner, table)
 
 
 def colour_map(owner: np.ndarray, plan: Plan) -> np.ndarray:
@@ -68,7 +68,7 @@ def colour_map(owner: np.ndarray, plan: Plan) -> np.ndarray:
     table = np.zeros(256, np.uint8)
     for index, thing in enumerate(plan.objects):
         table[FIRST_OBJECT + index] = 1 + COLOUR_NAMES.index(thing.colour)
-    return table[owner]
+    return cv2.LUT(owner, table)
 
 
 def seg_picture(classes: np.ndarray) -> np.ndarray:
@@ -81,12 +81,12 @@ def depth_map(owner: np.ndarray, plan: Plan) -> np.ndarray:
     size = plan.size
     below = np.clip((np.arange(size) + 0.5 - plan.horizon) / (size - plan.horizon), 0, 1)
     ramp = np.round(255 * (FAR + (1 - FAR) * below)).astype(np.uint8)
-    depth = np.broadcast_to(ramp[:, None], (size, size)).copy()
-    depth[owner == CLASS_INDEX["sky"]] = 0
+    table = np.zeros(256, np.uint8)
     for index, thing in enumerate(plan.objects):
         near = np.clip(0.10 + 0.90 * thing.distance, 0, 1)
-        depth[owner == FIRST_OBJECT + index] = round(255 * (FAR + (1 - FAR) * near))
-    return depth
+        table[FIRST_OBJECT + index] = round(255 * (FAR + (1 - FAR) * near))
+    standing = owner >= FIRST_OBJECT
+    return np.where(standing, cv2.LUT(owner, table), np.where(owner == CLASS_INDEX["sky"], 0, ramp[:, None]))
 
 
 def palette_map(picture: np.ndarray) -> np.ndarray:

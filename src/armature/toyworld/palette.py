@@ -19,11 +19,20 @@ OBJECTS: tuple[str, ...] = (
     "mushroom",
     "balloon",
     "rocket",
+    "dog",
+    "horse",
+    "elephant",
+    "fish",
+    "butterfly",
+    "train",
+    "plane",
+    "castle",
+    "snowman",
 )
 GROUNDS: tuple[str, ...] = ("grass", "sand", "snow", "water", "street")
 
-# The documented palette of the seg map: one RGB per class, index = class number. Neighbouring classes differ by at
-# least 48 in some channel, so that a slightly blurred map can still be read back.
+# The documented palette of the seg map: one RGB per class, index = class number. Any two classes differ by at least 45
+# in some channel, so that a slightly blurred map can still be read back. Numbers stay: new classes come last.
 SEG_PALETTE: dict[str, RGB] = {
     "sky": (70, 130, 230),
     "grass": (40, 160, 40),
@@ -43,11 +52,21 @@ SEG_PALETTE: dict[str, RGB] = {
     "mushroom": (130, 0, 40),
     "balloon": (120, 0, 200),
     "rocket": (20, 20, 30),
+    "dog": (90, 255, 120),
+    "horse": (165, 180, 45),
+    "elephant": (105, 255, 255),
+    "fish": (0, 0, 255),
+    "butterfly": (225, 0, 255),
+    "train": (0, 255, 0),
+    "plane": (255, 135, 255),
+    "castle": (120, 255, 0),
+    "snowman": (0, 210, 120),
 }
 CLASSES: tuple[str, ...] = tuple(SEG_PALETTE)
 CLASS_INDEX: dict[str, int] = {name: index for index, name in enumerate(CLASSES)}
 SEG_TABLE: np.ndarray = np.array(list(SEG_PALETTE.values()), dtype=np.uint8)
 
+# Colours of things. Numbers stay here as well.
 COLOURS: dict[str, RGB] = {
     "red": (214, 48, 49),
     "orange": (243, 140, 38),
@@ -58,13 +77,15 @@ COLOURS: dict[str, RGB] = {
     "pink": (245, 142, 186),
     "white": (246, 246, 242),
     "brown": (142, 92, 54),
+    "grey": (124, 128, 140),
+    "black": (56, 54, 64),
 }
 COLOUR_NAMES: tuple[str, ...] = tuple(COLOURS)
 
 GROUND_COLOURS: dict[str, RGB] = {
     "grass": (124, 190, 92),
     "sand": (236, 213, 158),
-    "snow": (232, 240, 250),
+    "snow": (222, 233, 247),
     "water": (84, 158, 208),
     "street": (150, 150, 158),
 }

@@ -84,25 +84,29 @@ def person(rng: np.random.Generator, colour: RGB, joints: np.ndarray) -> list[Pa
     head = (float(joints[[16, 17], 0].mean()), float(joints[0, 1] + 0.012))
     parts = []
     for hip, knee, ankle in ((8, 9, 10), (11, 12, 13)):
-        parts.append(Part(limb(j[knee], j[ankle], 0.095), trousers))
-        parts.append(Part(limb(j[hip], j[knee], 0.105), trousers))
+        parts.append(Part("leg", limb(j[knee], j[ankle], 0.095), trousers))
+        parts.append(Part("leg", limb(j[hip], j[knee], 0.105), trousers))
         parts.append(
             Part(
-                ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035), (60, 46, 44)
+                "foot",
+                ellipse(j[ankle][0] + (0.02 if ankle == 13 else -0.02), j[ankle][1] - 0.01, 0.065, 0.035),
+                (60, 46, 44),
             )
         )
     shoulders, hips = joints[[2, 5]], joints[[11, 8]]
     torso = np.concatenate([shoulders + [[-0.03, 0.035], [0.03, 0.035]], hips + [[0.045, -0.03], [-0.045, -0.03]]])
-    parts.append(Part(limb(j[1], head, 0.07), skin, detail=True))
-    parts.append(Part(torso, colour))
+    parts.append(Part("neck", limb(j[1], head, 0.07), skin, detail=True))
+    parts.append(Part("torso", torso, colour))
     for shoulder, elbow, wrist in ((2, 3, 4), (5, 6, 7)):
-        parts.append(Part(ellipse(*j[wrist], 0.045, 0.045, count=14), skin))
-        parts.append(Part(limb(j[shoulder], j[elbow], 0.085), shade(colour, 0.84)))
-        parts.append(Part(limb(j[elbow], j[wrist], 0.075), shade(colour, 0.84)))
-    parts.append(Part(ellipse(head[0], head[1] + 0.018, 0.108, 0.108), hair))
-    parts.append(Part(ellipse(*head, 0.092, 0.096), skin))
+        parts.append(Part("hand", ellipse(*j[wrist], 0.045, 0.045, count=14), skin))
+        parts.append(Part("arm", limb(j[shoulder], j[elbow], 0.085), shade(colour, 0.84)))
+        parts.append(Part("arm", limb(j[elbow], j[wrist], 0.075), shade(colour, 0.84)))
+    parts.append(Part("hair", ellipse(head[0], head[1] + 0.018, 0.108, 0.108), hair))
+    parts.append(Part("head", ellipse(*head, 0.092, 0.096), skin))
     fringe = polygon((-0.09, 0.035), (0.09, 0.035), (0.07, 0.1), (-0.07, 0.1)) + head
-    parts.append(Part(fringe, hair, detail=True))
+    parts.append(Part("hair", fringe, hair, detail=True))
     for eye in (14, 15):
-        parts.append(Part(ellipse(j[eye][0], j[eye][1] - 0.012, 0.014, 0.018, count=10), (40, 36, 40), detail=True))
+        parts.append(
+            Part("eye", ellipse(j[eye][0], j[eye][1] - 0.012, 0.014, 0.018, count=10), (40, 36, 40), detail=True)
+        )
     return parts

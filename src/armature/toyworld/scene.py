@@ -20,10 +20,7 @@ from armature.toyworld.maps import (
     pose_map,
     seg_picture,
 )
-from armature.toyworld.objects import AIRBORNE, BUILDERS
-from armature.toyworld.palette import COLOURS
-from armature.toyworld.person import person, pose
-from armature.toyworld.shapes import Part, ellipse
+from armature.toyworld.painter import paint_object
 from armature.toyworld.style import Look
 
 MINIMUM_SIZE = 128
@@ -98,8 +95,8 @@ def scene(seed: int, size: int = 128) -> Scene:
     plan = plan_scene(rng, size)
     look = Look(plan.style, plan.time)
     canvas = Canvas(size)
-    draw_backdrop(canvas, plan, look, rng)
-    joints = [_draw(canvas, thing, FIRST_OBJECT + index, look, rng) for index, thing in enumerate(plan.objects)]
+    draw_backdrop(canvas, plan, look)
+    joints = [paint_object(canvas, thing, FIRST_OBJECT + index, look) for index, thing in enumerate(plan.objects)]
     owner = canvas.labels()
     picture = look.finish(canvas.picture())
     return Scene(
@@ -114,41 +111,3 @@ def scene(seed: int, size: int = 128) -> Scene:
         sketch=canvas.lines(canvas.sketch),
         canny=canvas.lines(canvas.edges),
     )
-
-
-def _draw(canvas: Canvas, thing: Placed, owner: int, look: Look, rng: np.random.Generator) -> np.ndarray | None:
-    """Paint one object; returns a person's joints in pixels."""
-    night = look.time == "night"
-    colour = COLOURS[thing.colour]
-    joints = None
-    if thing.name == "person":
-        skeleton = pose(rng)
-        joints = skeleton * (thing.height, -thing.height) + (thing.x, thing.base)
-        parts = person(rng, colour, skeleton)
-    else:
-        parts = BUILDERS[thing.name](rng, colour, night)
-    outlines = [_placed(part, thing, look, canvas.size, rng) for part in parts]
-    if look.style == "paper":
-        for points in outlines:
-            canvas.darken(points + canvas.size * 0.014, 0.72)
-    elif thing.name not in AIRBORNE:
-        wide = max(float(np.ptp(points[:, 0])) for points in outlines) * 0.5
-        canvas.darken(ellipse(thing.x, thing.base, wide * 1.05, canvas.size * 0.016), 0.8)
-    for part, points in zip(parts, outlines, strict=True):
-        contour, width = look.contour(part.colour)
-        canvas.fill(
-            points,
-            look.surface(part.colour, part.glow),
-            owner,
-            outline=contour,
-            outline_width=width * (0.6 if part.detail else 1.0) * canvas.size / 128,
-            detail=part.detail,
-        )
-    return joints
-
-
-def _placed(part: Part, thing: Placed, look: Look, size: int, rng: np.random.Generator) -> np.ndarray:
-    points = part.points * (thing.height, -thing.height) + (thing.x, thing.base)
-    if look.wobble:
-        points = points + rng.normal(0, look.wobble * size / 128, size=points.shape)
-    return points

@@ -14,15 +14,20 @@ from armature.toyworld.palette import RGB
 class Part:
     """One filled outline of an object.
 
-    points: (n, 2), unit space (the object stands on y = 0 and is about 1 high). colour: RGB 0..255.
-    detail: too small for a sketch (an eye, a hub cap), but seen by an edge detector.
-    glow: keeps its colour in the dark (lit windows).
+    name: what it is ("wheel", "head"): parts that move together share a name. points: (n, 2), unit space (the object
+    stands on y = 0 and is about 1 high). colour: RGB 0..255.
+    detail: too small for a sketch (an eye, a hub cap) unless it is drawn large, but seen by an edge detector.
+    glow: keeps its colour in the dark (lit windows). rigid: keeps its shape when the object is drawn wider or narrower
+    (a wheel stays round). seam: hides the lines below it and has none itself, where shapes of one colour melt together.
     """
 
+    name: str
     points: np.ndarray
     colour: RGB
     detail: bool = False
     glow: bool = False
+    rigid: bool = False
+    seam: bool = False
 
 
 @cache
@@ -83,3 +88,8 @@ def shade(colour: RGB, factor: float) -> RGB:
         share = min(factor - 1.0, 1.0)
         r, g, b = (int(c + (255 - c) * share) for c in colour)
     return r, g, b
+
+
+def against(colour: RGB, dark: RGB, light: RGB) -> RGB:
+    """The one of two colours that shows on the given one."""
+    return light if 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] < 112 else dark

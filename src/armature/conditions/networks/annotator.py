@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -17,13 +18,13 @@ from armature.errors import ConditionError
 from armature.toyworld.palette import CLASS_INDEX, CLASSES, COLOUR_NAMES
 
 JOINTS = 18
-_SEG, _COLOURS = len(CLASSES), 1 + len(COLOUR_NAMES)
-_DENSE = _SEG + _COLOURS + 1
+# What a network knows whose file does not say so: the first 18 classes and 9 colours of toyworld's palette.
+_FIRST_CLASSES, _FIRST_COLOURS = 18, 9
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Network outputs. classes (n, 18, h, w) and colours (n, 10, h, w): logits; depth (n, h, w): 0..1, near is 1.
+    """Network outputs. classes (n, C, h, w) and colours (n, 1 + K, h, w): logits; depth (n, h, w): 0..1, near is 1.
 
     heat: (n, 18, h/2, w/2) logits, one map a joint.
     """
@@ -68,18 +69,25 @@ class _Block(nn.Module):
 class Annotator(nn.Module):
     """U-shaped network, 128-pixel pictures in, class, colour, depth and joints out.
 
-    forward: (n, 3, h, w) float 0..1, h and w multiples of 16 -> Raw.
+    classes, colours: how many of toyworld's palette it tells apart, the first ones: those that its weights were trained
+    on, which later worlds only add to. forward: (n, 3, h, w) float 0..1, h and w multiples of 16 -> Raw.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (24, 48, 80, 112)) -> None:
+    def __init__(
+        self,
+        classes: int = len(CLASSES),
+        colours: int = len(COLOUR_NAMES),
+        widths: tuple[int, ...] = (24, 48, 80, 112),
+    ) -> None:
         super().__init__()
+        self.classes, self.colours = classes, colours
         self.down = nn.ModuleList(
             _Block(inputs, outputs, 2) for inputs, outputs in zip((3, *widths[:-1]), widths, strict=True)
         )
         self.up = nn.ModuleList(
             _Block(low + high, high) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.dense = nn.Conv2d(widths[0], 4 * _DENSE, 1)
+        self.dense = nn.Conv2d(widths[0], 4 * (classes + 1 + colours + 1), 1)
         self.heat = nn.Conv2d(widths[0], JOINTS, 1)
 
     def forward(self, pictures: Tensor) -> Raw:
@@ -92,7 +100,7 @@ class Annotator(nn.Module):
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
         dense = F.pixel_shuffle(self.dense(x), 2)
-        classes, colours, depth = dense.split((_SEG, _COLOURS, 1), 1)
+        classes, colours, depth = dense.split((self.classes, 1 + self.colours, 1), 1)
         return Raw(classes, colours, depth.squeeze(1).sigmoid(), self.heat(x))
 
     @torch.no_grad()
@@ -154,9 +162,11 @@ def _people(classes: np.ndarray, heat: np.ndarray) -> list[Person]:
 @cache
 def load_network() -> Annotator:
     """The shipped network, in float32 on the CPU, ready to use. CheckpointError when its weights are missing."""
-    annotator = Annotator()
-    state = load_file(annotator_path())
+    path = annotator_path()
+    with safe_open(path, "pt") as file:
+        said = file.metadata() or {}
+    annotator = Annotator(int(said.get("classes", _FIRST_CLASSES)), int(said.get("colours", _FIRST_COLOURS)))
     annotator.load_state_dict(
-        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
     )
     return annotator.eval()
