@@ -27,7 +27,7 @@ import torch
 from overhead_parts import build_models, drawing, text, timed
 
 import armature
-from armature.checkpoints.save import save_adapter
+from armature.adapters.save import save_adapter
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -13,8 +13,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from armature.adapters.base import Adapter, AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec, full_xl_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.registry import build_adapter
 from armature.conditions.kinds import contract_for
 
 SD_UNET: dict[str, Any] = {"cross_attention_dim": 768, "attention_head_dim": 8}
@@ -55,7 +56,7 @@ def build_models(family: str, tiny: bool) -> tuple[dict[str, Any], Adapter]:
         parts |= {"text_encoder_2": None, "tokenizer_2": None}
     else:
         parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    spec = full_spec(1, widths) if family == "sd" else full_xl_spec(1, widths)
+    spec = FullSpec(1, widths) if family == "sd" else FullXLSpec(1, widths)
     card = AdapterCard(kind="sketch", family="sd" if family == "sd" else "sdxl", contract=contract_for("sketch"))
     return parts, build_adapter(spec, card).eval().requires_grad_(False)
 

@@ -30,8 +30,9 @@ from overhead_parts import SD_UNET, XL_UNET, timed
 from torch import nn
 
 import armature
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec, full_xl_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.registry import build_adapter
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
 from armature.injection.hooks import injected
@@ -73,7 +74,7 @@ class Workbench:
         self.device, self.dtype = torch.device(options.device), getattr(torch, dtype)
         self.xl = options.base != "sd15"
         self.unet = diffusers.UNet2DConditionModel(**unet_config).to(self.device, self.dtype)
-        spec = full_xl_spec(1, widths) if self.xl else full_spec(1, widths)
+        spec = FullXLSpec(1, widths) if self.xl else FullSpec(1, widths)
         self.adapter = build_adapter(spec).to(self.device).train()
         self.vae_config = {"block_out_channels": vae_widths, "layers_per_block": 2, "latent_channels": 4, **VAE_BLOCKS}
         self.alphas = alphas_of(diffusers.DDPMScheduler(beta_schedule="scaled_linear")).to(self.device)

@@ -9,8 +9,8 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from armature.adapters.base import AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.registry import build_adapter
 from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_control
 from armature.conditions.kinds import KINDS, Kind, contract_for, find_kind
@@ -80,7 +80,7 @@ def learned(folder, kind, contract, pixels):
 
 
 def small_adapter(kind, contract):
-    spec = full_spec(contract.channels, (16, 16, 32), blocks=1)
+    spec = FullSpec(contract.channels, (16, 16, 32), blocks=1)
     return build_adapter(spec, AdapterCard(kind=kind, family="sd", contract=contract))
 
 

@@ -18,9 +18,13 @@ from armature.version import __version__
 
 if TYPE_CHECKING:
     from armature.adapters.features import Features
+    from armature.adapters.registry import build_adapter
+    from armature.adapters.save import save_adapter
     from armature.bases.embedded import embedded_pipeline
+    from armature.checkpoints.inspect import inspect
     from armature.checkpoints.load import load_adapter
     from armature.conditions.contract import InputContract
+    from armature.conditions.control_map import prepare_control
     from armature.conditions.extract import extract
     from armature.conditions.extractor import Extractor, Option
     from armature.conditions.kinds import Kind
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from armature.generation.generate import generate
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
+    from armature.injection.sites import find_sites
     from armature.training.train import train
 
 _HOMES = {
@@ -39,11 +44,16 @@ _HOMES = {
     "Kind": "armature.conditions.kinds",
     "Option": "armature.conditions.extractor",
     "attach": "armature.injection.attach",
+    "build_adapter": "armature.adapters.registry",
     "embedded_pipeline": "armature.bases.embedded",
     "generate": "armature.generation.generate",
     "extract": "armature.conditions.extract",
+    "find_sites": "armature.injection.sites",
+    "inspect": "armature.checkpoints.inspect",
     "load_adapter": "armature.checkpoints.load",
     "register": "armature.conditions.registry",
+    "prepare_control": "armature.conditions.control_map",
+    "save_adapter": "armature.adapters.save",
     "train": "armature.training.train",
 }
 
@@ -63,11 +73,16 @@ __all__ = [
     "RecipeError",
     "__version__",
     "attach",
+    "build_adapter",
     "embedded_pipeline",
     "extract",
+    "find_sites",
     "generate",
+    "inspect",
     "load_adapter",
+    "prepare_control",
     "register",
+    "save_adapter",
     "train",
 ]
 

@@ -9,18 +9,22 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import AdapterSpec, full_spec, full_xl_spec, light_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.networks.light import LightSpec
+from armature.adapters.networks.spatial import SD_CHANNELS
+from armature.adapters.registry import build_adapter, spec_from_dict
+from armature.adapters.spec import AdapterSpec, MapShape
 from armature.errors import CheckpointError, ConditionError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-PRESETS = {"full": full_spec, "full_xl": full_xl_spec, "light": light_spec}
+PRESETS = {"full": FullSpec, "full_xl": FullXLSpec, "light": LightSpec}
 PUBLISHED = {
-    "full_sd_1ch": full_spec(1),
-    "full_sd_3ch": full_spec(3),
-    "full_xl_1ch": full_xl_spec(1),
-    "full_xl_3ch": full_xl_spec(3),
-    "light_color_sd_3ch": light_spec(3),
+    "full_sd_1ch": FullSpec(1),
+    "full_sd_3ch": FullSpec(3),
+    "full_xl_1ch": FullXLSpec(1),
+    "full_xl_3ch": FullXLSpec(3),
+    "light_color_sd_3ch": LightSpec(3),
 }
 
 
@@ -54,47 +58,47 @@ def test_keys_shapes_and_parameters_are_the_published_ones(name: str) -> None:
 
 def test_tiny_adapter_of_the_paper_has_five_million_parameters() -> None:
     with torch.device("meta"):
-        adapter = build_adapter(light_spec(divisor=8))
+        adapter = build_adapter(LightSpec(divisor=8))
     assert sum(parameter.numel() for parameter in adapter.parameters()) == 5_083_960
 
 
 @pytest.mark.parametrize(
     ("spec", "pixels", "sizes"),
     [
-        (full_spec(1, (4, 4, 4, 4)), 264, [33, 17, 9, 5]),
-        (full_spec(1, (4, 4, 4, 4), conv_down=True), 264, [33, 17, 9, 5]),
-        (light_spec(1, (4, 4, 4, 4)), 264, [33, 17, 9, 5]),
-        (full_xl_spec(1, (4, 4, 4, 4)), 272, [17, 17, 9, 9]),
+        (FullSpec(1, (4, 4, 4, 4)), 264, [33, 17, 9, 5]),
+        (FullSpec(1, (4, 4, 4, 4), conv_down=True), 264, [33, 17, 9, 5]),
+        (LightSpec(1, (4, 4, 4, 4)), 264, [33, 17, 9, 5]),
+        (FullXLSpec(1, (4, 4, 4, 4)), 272, [17, 17, 9, 9]),
     ],
 )
 def test_odd_levels_stay_in_step_with_stride_two_convolutions(spec: AdapterSpec, pixels: int, sizes: list[int]) -> None:
     with torch.no_grad():
         features = build_adapter(spec)(torch.zeros(2, 1, pixels, spec.stride))
     assert [feature.shape[2] for feature in features.maps] == sizes
-    assert [-(-pixels // stride) for stride in spec.level_strides] == sizes
+    assert [-(-pixels // one.stride) for one in spec.maps] == sizes
     assert features.batch == 2
 
 
 def test_variants_have_the_authors_keys() -> None:
     with torch.device("meta"):
-        keys = set(build_adapter(full_spec(1, (4, 8), kernel=3, skep=True, conv_down=True)).state_dict())
+        keys = set(build_adapter(FullSpec(1, (4, 8), kernel=3, skep=True, conv_down=True)).state_dict())
     assert {"body.0.in_conv.weight", "body.1.in_conv.weight", "body.0.skep.weight", "body.2.down_opt.op.weight"} <= keys
     assert not {"body.0.down_opt.op.weight", "body.1.down_opt.op.weight", "body.3.down_opt.op.weight"} & keys
 
 
 def test_sdxl_halves_before_its_third_level_only() -> None:
-    assert full_xl_spec().downs == (False, False, True, False)
-    assert full_xl_spec().level_strides == (16, 16, 32, 32)
+    assert FullXLSpec().downs == (False, False, True, False)
+    assert FullXLSpec().maps == tuple(map(MapShape, SD_CHANNELS, (16, 16, 32, 32)))
 
 
 def test_family_follows_the_network() -> None:
-    assert build_adapter(full_spec(1, (4,))).card.family == "sd"
-    assert build_adapter(full_xl_spec(1, (4, 4, 4))).card.family == "sdxl"
+    assert build_adapter(FullSpec(1, (4,))).card.family == "sd"
+    assert build_adapter(FullXLSpec(1, (4, 4, 4))).card.family == "sdxl"
 
 
 def test_every_mistake_in_a_spec_is_reported_together() -> None:
     with pytest.raises(CheckpointError) as caught:
-        full_spec(0, (), blocks=0, kernel=2)
+        FullSpec(0, (), blocks=0, kernel=2)
     assert str(caught.value) == (
         "This is no adapter network: in_channels is 0, expected at least 1; blocks is 0, expected at least 1; "
         "channels are [], expected one positive width per level; "
@@ -104,16 +108,16 @@ def test_every_mistake_in_a_spec_is_reported_together() -> None:
 
 def test_widths_that_the_network_cannot_have_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"widths \[6\] are not multiples of the divisor 4"):
-        light_spec(3, (8, 6))
+        LightSpec(3, (8, 6))
     with pytest.raises(CheckpointError, match=r"SDXL widths \[4, 4, 4, 8\] change after the third level"):
-        full_xl_spec(3, (4, 4, 4, 8))
+        FullXLSpec(3, (4, 4, 4, 8))
 
 
 def test_spec_survives_json() -> None:
-    spec = full_spec(2, (4, 8, 8), kernel=3, skep=True)
-    assert AdapterSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    spec = FullSpec(2, (4, 8, 8), kernel=3, skep=True)
+    assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
     with pytest.raises(CheckpointError, match=re.escape("Unknown fields in an adapter spec: ['colour']")):
-        AdapterSpec.from_dict({**spec.to_dict(), "colour": 1})
+        spec_from_dict({**spec.to_dict(), "colour": 1})
 
 
 @pytest.mark.parametrize(
@@ -126,4 +130,4 @@ def test_spec_survives_json() -> None:
 )
 def test_a_map_that_does_not_fit_is_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ConditionError, match=re.escape(message)):
-        build_adapter(full_spec(3, (4,)))(torch.zeros(shape))
+        build_adapter(FullSpec(3, (4,)))(torch.zeros(shape))

@@ -6,16 +6,19 @@ import pytest
 import torch
 
 from armature.adapters.base import Adapter
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import AdapterSpec, full_spec, full_xl_spec, light_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.networks.light import LightSpec
+from armature.adapters.registry import build_adapter
+from armature.adapters.spec import AdapterSpec
 
 SMALL = {
-    "full": full_spec(3, (8, 16, 32, 32)),
-    "full_1ch": full_spec(1, (8, 16, 24, 32)),
-    "full_xl": full_xl_spec(3, (8, 16, 32, 32)),
-    "light": light_spec(3, (8, 16, 32, 32), blocks=2),
-    "tiny": light_spec(3, (8, 16, 32, 32), blocks=1, divisor=8),
-    "variant": full_spec(3, (8, 8, 16, 16), kernel=3, skep=True, conv_down=True),
+    "full": FullSpec(3, (8, 16, 32, 32)),
+    "full_1ch": FullSpec(1, (8, 16, 24, 32)),
+    "full_xl": FullXLSpec(3, (8, 16, 32, 32)),
+    "light": LightSpec(3, (8, 16, 32, 32), blocks=2),
+    "tiny": LightSpec(3, (8, 16, 32, 32), blocks=1, divisor=8),
+    "variant": FullSpec(3, (8, 8, 16, 16), kernel=3, skep=True, conv_down=True),
 }
 
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from armature.adapters.base import Adapter
+from armature.adapters.save import save_adapter
 from armature.checkpoints.convert import convert_checkpoint
-from armature.checkpoints.inspect import inspect_checkpoint
-from armature.checkpoints.save import save_adapter
+from armature.checkpoints.inspect import inspect as inspect_file
 from armature.cli.convert import convert
 from armature.cli.inspect import inspect
 from armature.errors import CheckpointError
@@ -73,7 +73,7 @@ def test_nothing_is_overwritten_without_force(make: Make, tmp_path: Path, to: st
         convert_checkpoint(source, out, to=to)  # type: ignore[arg-type]
     assert there.read_text() == "precious"
     convert_checkpoint(source, out, to=to, force=True)  # type: ignore[arg-type]
-    assert inspect_checkpoint(out).layout == to
+    assert inspect_file(out).layout == to
 
 
 def test_refused_conversions_write_nothing(make: Make, tmp_path: Path) -> None:
@@ -97,10 +97,11 @@ def test_refused_conversions_write_nothing(make: Make, tmp_path: Path) -> None:
 def test_inspection_states_the_facts(make: Make, tmp_path: Path) -> None:
     adapter = make("full_xl").half()
     torch.save(adapter.state_dict(), path := tmp_path / "t2i-adapter-openpose-sdxl.pth")
-    found = inspect_checkpoint(path)
+    found = inspect_file(path)
     assert (found.kind, found.family, found.network) == ("openpose", "sdxl", "full_xl")
     assert found.parameters == sum(parameter.numel() for parameter in adapter.parameters())
-    assert (found.in_channels, found.channels, found.blocks, found.stride) == (3, (8, 16, 32, 32), 2, 16)
+    assert (found.takes, found.maps, found.tokens) == ("condition map", (8, 16, 32, 32), None)
+    assert (found.structure["in_channels"], found.structure["blocks"], found.structure["stride"]) == (3, 2, 16)
     assert found.contract is not None
     assert (found.contract.order, found.contract.range) == ("BGR", (0.0, 1.0))
     assert (found.format, found.layout, found.dtypes) == ("torch", "original", ("float16",))
@@ -113,14 +114,10 @@ def test_inspection_warns_where_loading_would_fail_or_surprise(make: Make, tmp_p
     state["conv_in.bias"][0] = torch.nan
     state["conv_in.weight"] = state["conv_in.weight"].half()
     save_file(state, tmp_path / "odd.safetensors")
-    notes = " ".join(inspect_checkpoint(tmp_path / "odd.safetensors").notes)
+    notes = " ".join(inspect_file(tmp_path / "odd.safetensors").notes)
     assert "12 channels at stride 8 (full) have the same keys" in notes
     assert "1 tensors hold NaN or infinity (conv_in.bias...): this file cannot be used." in notes
     assert "The file mixes precisions; it loads in the widest." in notes
-    light = inspect_checkpoint(save_adapter(make("light"), tmp_path / "light"))
-    assert light.notes == (
-        "ComfyUI and the A1111 extension read light adapters in the original layout only; convert it.",
-    )
 
 
 def test_inspect_prints_a_table_or_json(app: typer.Typer, make: Make, tmp_path: Path) -> None:
@@ -130,7 +127,7 @@ def test_inspect_prints_a_table_or_json(app: typer.Typer, make: Make, tmp_path: 
     for words in ("sketch", "SD 1.x / 2.x", "white on black", "0 to 1", "safetensors, diffusers keys", "8, 16, 24, 32"):
         assert words in table.output
     answer = json.loads(CliRunner().invoke(app, ["inspect", str(folder), "--json"]).stdout)
-    assert (answer["kind"], answer["contract"]["binarize"], answer["in_channels"]) == ("sketch", 0.5, 1)
+    assert (answer["kind"], answer["contract"]["binarize"], answer["structure"]["in_channels"]) == ("sketch", 0.5, 1)
 
 
 def test_metadata_cannot_style_or_steer_the_terminal(app: typer.Typer, make: Make, tmp_path: Path) -> None:

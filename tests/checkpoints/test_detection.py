@@ -10,12 +10,14 @@ import torch
 from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter
-from armature.adapters.spec import AdapterSpec, full_spec, full_xl_spec, light_spec
-from armature.checkpoints.detect import detect, expected_shapes
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.networks.light import LightSpec
+from armature.adapters.save import save_adapter
+from armature.adapters.spec import AdapterSpec
+from armature.checkpoints.detect import Evidence, detect, expected_shapes
 from armature.checkpoints.load import load_adapter
-from armature.checkpoints.naming import network_of
-from armature.checkpoints.save import save_adapter, save_original
-from armature.checkpoints.structure import Evidence
+from armature.checkpoints.naming import family_of
 from armature.errors import CheckpointError
 
 Make = Callable[..., Adapter]
@@ -25,11 +27,11 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.mark.parametrize(
     ("name", "spec"),
     [
-        ("full_sd_1ch", full_spec(1)),
-        ("full_sd_3ch", full_spec(3)),
-        ("full_xl_1ch", full_xl_spec(1)),
-        ("full_xl_3ch", full_xl_spec(3)),
-        ("light_color_sd_3ch", light_spec(3)),
+        ("full_sd_1ch", FullSpec(1)),
+        ("full_sd_3ch", FullSpec(3)),
+        ("full_xl_1ch", FullXLSpec(1)),
+        ("full_xl_3ch", FullXLSpec(3)),
+        ("light_color_sd_3ch", LightSpec(3)),
     ],
 )
 def test_published_keys(name: str, spec: AdapterSpec) -> None:
@@ -42,19 +44,19 @@ def test_published_keys(name: str, spec: AdapterSpec) -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        full_spec(3, (64, 128, 192, 256)),
-        full_spec(1, (64, 64, 64, 64)),
-        full_spec(2, (8, 16, 32), blocks=3),
-        full_spec(3, (8, 16, 32, 32), blocks=1),
-        full_spec(3, (8, 16, 32, 32), blocks=3, kernel=3),
-        full_spec(3, (8, 8, 8, 8), skep=True, conv_down=True),
-        full_spec(5, (8, 16, 16, 16)),
-        full_spec(12, (8, 16, 24, 32)),
-        full_spec(4, (8, 16, 16, 16), conv_down=True),
-        full_xl_spec(3, (8, 16, 32, 32), conv_down=True),
-        full_xl_spec(2, (8, 8, 16), blocks=2, conv_down=True),
-        light_spec(12, (8, 16, 32, 32)),
-        light_spec(3, (16, 32, 64, 64), divisor=8, blocks=2),
+        FullSpec(3, (64, 128, 192, 256)),
+        FullSpec(1, (64, 64, 64, 64)),
+        FullSpec(2, (8, 16, 32), blocks=3),
+        FullSpec(3, (8, 16, 32, 32), blocks=1),
+        FullSpec(3, (8, 16, 32, 32), blocks=3, kernel=3),
+        FullSpec(3, (8, 8, 8, 8), skep=True, conv_down=True),
+        FullSpec(5, (8, 16, 16, 16)),
+        FullSpec(12, (8, 16, 24, 32)),
+        FullSpec(4, (8, 16, 16, 16), conv_down=True),
+        FullXLSpec(3, (8, 16, 32, 32), conv_down=True),
+        FullXLSpec(2, (8, 8, 16), blocks=2, conv_down=True),
+        LightSpec(12, (8, 16, 32, 32)),
+        LightSpec(3, (16, 32, 64, 64), divisor=8, blocks=2),
     ],
     ids=str,
 )
@@ -66,21 +68,21 @@ def test_any_numbers_are_read_off_the_shapes(spec: AdapterSpec) -> None:
 
 @pytest.mark.parametrize(("channels", "xl_channels"), [(12, 3), (4, 1)])
 def test_a_stem_that_fits_both_families_is_noted_and_settled_by_any_evidence(channels: int, xl_channels: int) -> None:
-    twelve, xl = full_spec(channels), full_xl_spec(xl_channels)
+    twelve, xl = FullSpec(channels), FullXLSpec(xl_channels)
     shapes = expected_shapes(twelve)
     assert shapes == expected_shapes(xl)
     found = detect(shapes, "file")
     assert found.spec == xl
     assert f"say in_channels={channels} if that is meant" in found.notes[0]
-    for evidence in (Evidence(spec=twelve), Evidence(network="full"), Evidence(in_channels=channels)):
+    for evidence in (Evidence(spec=twelve), Evidence(family="sd"), Evidence(in_channels=channels)):
         assert detect(shapes, "file", evidence).spec == twelve
         assert detect(shapes, "file", evidence).notes == ()
 
 
 def test_twelve_channels_survive_our_files(make: Make, tmp_path: Path) -> None:
-    adapter = make(full_spec(12, (8, 8, 8, 8)))
+    adapter = make(FullSpec(12, (8, 8, 8, 8)))
     save_adapter(adapter, tmp_path / "folder")
-    save_original(adapter, tmp_path / "file.safetensors")
+    save_adapter(adapter, tmp_path / "file.safetensors", layout="original")
     torch.save(adapter.state_dict(), tmp_path / "bare.pth")
     torch.save(adapter.state_dict(), tmp_path / "rgba_stack_sd15.pth")
     assert load_adapter(tmp_path / "folder").spec == adapter.spec
@@ -94,19 +96,19 @@ def test_twelve_channels_survive_our_files(make: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "network"),
+    ("name", "family"),
     [
-        ("t2iadapter_sketch_sd14v1.pth", "full"),
-        ("TencentARC/t2iadapter_depth_sd15v2", "full"),
-        ("TencentARC/t2i-adapter-canny-sdxl-1.0", "full_xl"),
-        ("models_XL/adapter-xl-canny.pth", "full_xl"),
+        ("t2iadapter_sketch_sd14v1.pth", "sd"),
+        ("TencentARC/t2iadapter_depth_sd15v2", "sd"),
+        ("TencentARC/t2i-adapter-canny-sdxl-1.0", "sdxl"),
+        ("models_XL/adapter-xl-canny.pth", "sdxl"),
         ("pixl.pth", None),
         ("sdxl_from_sd15.pth", None),
         ("adapter.safetensors", None),
     ],
 )
-def test_what_names_say_of_the_network(name: str, network: str | None) -> None:
-    assert network_of(name) == network
+def test_what_names_say_of_the_family(name: str, family: str | None) -> None:
+    assert family_of(name) == family
 
 
 def test_missing_extra_and_misshapen_keys_are_named(make: Make, tmp_path: Path) -> None:
@@ -149,4 +151,4 @@ def test_shapes_without_meaning_are_refused() -> None:
     with pytest.raises(CheckpointError, match="no network fits its shapes: the stem is"):
         detect(nonsense, "file")
     with pytest.raises(CheckpointError, match="no network fits its shapes: the stem is"):
-        detect({**expected_shapes(full_spec(3, (8,))), "conv_in.weight": (8, 100, 3, 3)}, "file")
+        detect({**expected_shapes(FullSpec(3, (8,))), "conv_in.weight": (8, 100, 3, 3)}, "file")

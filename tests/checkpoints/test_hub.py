@@ -12,8 +12,8 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from armature.adapters.base import Adapter
+from armature.adapters.save import save_adapter
 from armature.checkpoints.load import load_adapter
-from armature.checkpoints.save import save_adapter
 from armature.errors import CheckpointError
 
 Make = Callable[..., Adapter]

@@ -11,11 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter
+from armature.adapters.save import save_adapter
 from armature.checkpoints import sources
-from armature.checkpoints.config import diffusers_config
-from armature.checkpoints.keymap import to_diffusers
 from armature.checkpoints.load import load_adapter
-from armature.checkpoints.save import save_adapter
 from armature.errors import CheckpointError, ConditionError
 
 Make = Callable[..., Adapter]
@@ -29,7 +27,7 @@ def same(loaded: Adapter, adapter: Adapter) -> bool:
 
 def diffusers_state(adapter: Adapter) -> dict[str, torch.Tensor]:
     state = adapter.state_dict()
-    names = to_diffusers(list(state), adapter.spec)
+    names = type(adapter).diffusers_names(list(state), adapter.spec)
     return {names[name]: tensor for name, tensor in state.items()}
 
 
@@ -95,7 +93,7 @@ def test_diffusers_keys_without_their_folder(make: Make, tmp_path: Path, network
 def test_diffusers_folders(make: Make, tmp_path: Path, layout: str) -> None:
     adapter = make("light")
     state = diffusers_state(adapter)
-    (tmp_path / "config.json").write_text(json.dumps(diffusers_config(adapter.spec)))
+    (tmp_path / "config.json").write_text(json.dumps(type(adapter).to_diffusers(adapter.spec)))
     if layout == "bin":
         torch.save(state, tmp_path / f"{WEIGHTS}.bin")
     elif layout.startswith("sharded"):

@@ -10,11 +10,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from armature.adapters import save as save_module
 from armature.adapters.base import Adapter
-from armature.adapters.spec import full_spec, full_xl_spec, light_spec
-from armature.checkpoints import save as save_module
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.networks.light import LightSpec
+from armature.adapters.save import save_adapter
 from armature.checkpoints.load import load_adapter
-from armature.checkpoints.save import save_adapter, save_original
 from armature.conditions.kinds import contract_for
 from armature.errors import CheckpointError
 
@@ -45,7 +47,7 @@ def test_a_folder_that_diffusers_wrote_loads(make: Make, tmp_path: Path) -> None
     theirs.save_pretrained(tmp_path)
     adapter = load_adapter(tmp_path)
     image = torch.rand(1, 3, 64, 64)
-    assert adapter.spec == light_spec(3, (8, 16, 32, 32), blocks=2)
+    assert adapter.spec == LightSpec(3, (8, 16, 32, 32), blocks=2)
     with torch.no_grad():
         for feature, other in zip(adapter(image).maps, theirs(image), strict=True):
             torch.testing.assert_close(feature, other, atol=1e-6, rtol=0)
@@ -55,7 +57,10 @@ def test_a_folder_that_diffusers_wrote_loads(make: Make, tmp_path: Path) -> None
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_weights_and_spec_come_back_bit_for_bit(make: Make, tmp_path: Path, network: str, dtype: torch.dtype) -> None:
     adapter = make(network).to(dtype)
-    for path in (save_adapter(adapter, tmp_path / "folder"), save_original(adapter, tmp_path / "a.safetensors")):
+    for path in (
+        save_adapter(adapter, tmp_path / "folder"),
+        save_adapter(adapter, tmp_path / "a.safetensors", layout="original"),
+    ):
         loaded = load_adapter(path)
         assert loaded.spec == adapter.spec
         assert loaded.dtype == dtype
@@ -63,7 +68,7 @@ def test_weights_and_spec_come_back_bit_for_bit(make: Make, tmp_path: Path, netw
 
 
 def test_light_config_makes_diffusers_build_four_blocks(make: Make, tmp_path: Path) -> None:
-    save_adapter(make(light_spec(3, (8, 16, 32, 32))), tmp_path)
+    save_adapter(make(LightSpec(3, (8, 16, 32, 32))), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text()) == {
         "_class_name": "T2IAdapter",
         "adapter_type": "light_adapter",
@@ -84,17 +89,20 @@ def test_what_diffusers_cannot_build_does_not_pose_as_its_class(make: Make, tmp_
 
 
 def test_original_file_never_has_the_prefix(make: Make, tmp_path: Path) -> None:
-    with safe_open(save_original(make("full_xl"), tmp_path / "a.safetensors"), "pt") as file:
+    with safe_open(save_adapter(make("full_xl"), tmp_path / "a.safetensors", layout="original"), "pt") as file:
         assert "conv_in.weight" in file.keys()  # noqa: SIM118 (not a mapping)
         assert not any(name.startswith("adapter.") for name in file.keys())  # noqa: SIM118
 
 
 def test_card_travels_with_the_weights(make: Make, tmp_path: Path) -> None:
-    adapter = make(full_spec(3, (8, 8)))
+    adapter = make(FullSpec(3, (8, 8)))
     contract = replace(contract_for("openpose", in_channels=3), order="BGR", binarize=0.25)
     metadata = {"extractor": "own", "thresholds": [100, 200], "training": {"steps": 5, "base": "embedded"}}
     adapter.card = replace(adapter.card, kind="openpose", contract=contract, metadata=metadata)
-    for path in (save_adapter(adapter, tmp_path / "folder"), save_original(adapter, tmp_path / "a.safetensors")):
+    for path in (
+        save_adapter(adapter, tmp_path / "folder"),
+        save_adapter(adapter, tmp_path / "a.safetensors", layout="original"),
+    ):
         card = load_adapter(path).card
         assert (card.kind, card.family, card.contract, dict(card.metadata)) == ("openpose", "sd", contract, metadata)
         # The saved contract belongs to the saved kind; another kind brings its own.
@@ -104,7 +112,7 @@ def test_card_travels_with_the_weights(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_kind_of_ones_own_is_kept(make: Make, tmp_path: Path) -> None:
-    adapter = make(full_spec(3, (8, 8)))
+    adapter = make(FullSpec(3, (8, 8)))
     adapter.card = replace(adapter.card, kind="normal_map")
     loaded = load_adapter(save_adapter(adapter, tmp_path))
     assert loaded.card.kind == "normal_map"
@@ -113,8 +121,8 @@ def test_a_kind_of_ones_own_is_kept(make: Make, tmp_path: Path) -> None:
 
 
 def test_header_says_what_it_must_and_no_paths(make: Make, tmp_path: Path) -> None:
-    adapter = load_adapter(save_adapter(make(full_xl_spec(3, (8, 8, 8))), tmp_path / "canny"))
-    with safe_open(save_original(adapter, tmp_path / "a.safetensors"), "pt") as file:
+    adapter = load_adapter(save_adapter(make(FullXLSpec(3, (8, 8, 8))), tmp_path / "canny"))
+    with safe_open(save_adapter(adapter, tmp_path / "a.safetensors", layout="original"), "pt") as file:
         header = file.metadata()
     assert header["format"] == "pt"
     assert json.loads(header["armature.kind"]) == "canny"
@@ -124,7 +132,7 @@ def test_header_says_what_it_must_and_no_paths(make: Make, tmp_path: Path) -> No
 
 
 def test_a_failed_write_leaves_the_old_file(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save_original(make("full"), tmp_path / "a.safetensors")
+    path = save_adapter(make("full"), tmp_path / "a.safetensors", layout="original")
     before = path.read_bytes()
 
     def full_disk(*_: object) -> None:
@@ -134,20 +142,20 @@ def test_a_failed_write_leaves_the_old_file(make: Make, tmp_path: Path, monkeypa
     with pytest.raises(
         CheckpointError, match=r"a\.safetensors cannot be written \(.*No space left.*nothing was changed"
     ):
-        save_original(make("light"), path)
+        save_adapter(make("light"), path, layout="original")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_files_are_as_open_as_any_other(make: Make, tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
-    path = save_original(make("full"), tmp_path / "a.safetensors")
+    path = save_adapter(make("full"), tmp_path / "a.safetensors", layout="original")
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
 def test_bad_targets(make: Make, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"expected one that ends in \.safetensors"):
-        save_original(make("full"), tmp_path / "a.pth")
+        save_adapter(make("full"), tmp_path / "a.pth", layout="original")
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match=r"file cannot be made: File exists; choose another folder"):
         save_adapter(make("full"), tmp_path / "file")
@@ -168,7 +176,7 @@ def test_bad_targets(make: Make, tmp_path: Path) -> None:
     ],
 )
 def test_damaged_metadata(make: Make, tmp_path: Path, entry: str, text: str, message: str) -> None:
-    path = save_original(make("full"), tmp_path / "a.safetensors")
+    path = save_adapter(make("full"), tmp_path / "a.safetensors", layout="original")
     with safe_open(path, "pt") as file:
         header = file.metadata()
     save_module.save_file(make("full").state_dict(), path, {**header, entry: text})

@@ -142,7 +142,7 @@ def bad_files(folder):
         (["-c", "sketch=LINES,levels=hard"], "Unknown level preset 'hard'; expected soft, or numbers."),
         (["-c", "sketch=LINES,mask=gone.png"], "No picture at 'gone.png'."),
         (["-c", "sketch=LINES,mask=black.png"], "The mask is black everywhere"),
-        (["-c", "sketch=LINES,guidance=none"], "guidance is 'none'; expected one of 'both', 'conditional'."),
+        (["-c", "sketch=LINES,guidance_half=none"], "guidance_half is 'none'; expected one of 'both', 'conditional'."),
         (["-c", "sketch=LINES,extract=magic"], "Unknown extractor 'magic'"),
         (["-c", "sketch=LINES", "--size", "100x64"], "nearest are 96x64 or 104x64."),
         (["--size", "big"], "--size is 'big'; expected WxH in pixels"),

@@ -198,8 +198,8 @@ USE = """
 import numpy as np, torch
 import armature
 from armature.adapters.base import AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec
+from armature.adapters.registry import build_adapter
+from armature.adapters.networks.full import FullSpec
 from armature.conditions.kinds import contract_for, find_kind
 from armature.data.samples.dataset import open_dataset
 from armature.data.settings import DataSettings
@@ -216,7 +216,7 @@ pipe.set_progress_bar_config(disable=True)
 widths = pipe.unet.config.block_out_channels
 torch.manual_seed(0)
 card = AdapterCard(kind="slope", family="sd", contract=contract_for("slope"))
-adapter = build_adapter(full_spec(3, widths, blocks=1), card)
+adapter = build_adapter(FullSpec(3, widths, blocks=1), card)
 
 call = dict(num_inference_steps=1, output_type="np", guidance_scale=1.0)
 def draw():

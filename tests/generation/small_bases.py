@@ -8,9 +8,10 @@ import transformers
 from PIL import Image, ImageDraw, ImageOps
 
 from armature.adapters.base import AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec, full_xl_spec
-from armature.checkpoints.save import save_adapter
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.registry import build_adapter
+from armature.adapters.save import save_adapter
 from armature.conditions.kinds import contract_for
 
 # Progress bars of saving and loading, and advice on small models, would drown the tests' own output.
@@ -100,13 +101,13 @@ def scheduler():
 def sd_adapter(kind="sketch"):
     torch.manual_seed(1)
     card = AdapterCard(kind=kind, family="sd", contract=contract_for(kind, in_channels=1))
-    return build_adapter(full_spec(1, SD_WIDTHS, blocks=1), card).eval()
+    return build_adapter(FullSpec(1, SD_WIDTHS, blocks=1), card).eval()
 
 
 def xl_adapter(kind="sketch"):
     torch.manual_seed(1)
     card = AdapterCard(kind=kind, family="sdxl", contract=contract_for(kind, in_channels=1))
-    return build_adapter(full_xl_spec(1, (*XL_WIDTHS, XL_WIDTHS[-1]), blocks=1), card).eval()
+    return build_adapter(FullXLSpec(1, (*XL_WIDTHS, XL_WIDTHS[-1]), blocks=1), card).eval()
 
 
 def write_bases(folder):

@@ -42,9 +42,9 @@ def test_the_text_is_what_other_tools_read(tmp_path):
         "Negative prompt: dog\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 1099511627776, Size: 512x768, Model: owner/model, "
         'T2I-Adapter 0: "kind: sketch, model: embedded:sketch, image: cat.png, weight: 0.8, levels: 1/0.5, start: 0, '
-        f'end: 0.6, guidance: both", Version: armature {__version__}'
+        f'end: 0.6, guidance half: both", Version: armature {__version__}'
     )
-    assert record["version"] == 1
+    assert record["version"] == 2
     assert record["software"] == f"armature {__version__}"
 
 
@@ -85,8 +85,8 @@ def _with_text(path, text):
         ("{", "are damaged"),
         ("[1]", "holds no settings of a generated picture"),
         ('{"format": 1, "kind": "depth"}', "holds no settings of a generated picture"),
-        ('{"kind": "generation", "version": 99}', "has version 99; this Armature reads version 1"),
-        ('{"kind": "generation", "version": 1}', "is damaged: 'prompt'"),
+        ('{"kind": "generation", "version": 99}', "has version 99; this Armature reads version 2"),
+        ('{"kind": "generation", "version": 2}', "is damaged: 'prompt'"),
         (json.dumps({**SETTINGS.to_record(), "steps": "20"}), "steps is a str, not int"),
         (json.dumps({**SETTINGS.to_record(), "guidance": float("nan")}), "guidance is nan"),
         (json.dumps({**SETTINGS.to_record(), "mode": "video"}), "mode is 'video'"),

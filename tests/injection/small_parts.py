@@ -11,8 +11,9 @@ from small_models import sd_unet, xl_unet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from armature.adapters.base import AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec, full_xl_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.registry import build_adapter
 from armature.conditions.kinds import contract_for
 
 # diffusers advises on every construction of a small model; nothing in it concerns these tests.
@@ -94,13 +95,13 @@ def half_mask():
 def sd_adapter(seed=0, channels=1, widths=SD_WIDTHS, kind="sketch"):
     torch.manual_seed(seed)
     card = AdapterCard(kind=kind, family="sd", contract=contract_for(kind, in_channels=channels))
-    return build_adapter(full_spec(channels, widths, blocks=1), card).eval()
+    return build_adapter(FullSpec(channels, widths, blocks=1), card).eval()
 
 
 def xl_adapter(seed=0, channels=1, widths=(*XL_WIDTHS, XL_WIDTHS[-1]), kind="sketch"):
     torch.manual_seed(seed)
     card = AdapterCard(kind=kind, family="sdxl", contract=contract_for(kind, in_channels=channels))
-    return build_adapter(full_xl_spec(channels, widths, blocks=1), card).eval()
+    return build_adapter(FullXLSpec(channels, widths, blocks=1), card).eval()
 
 
 def sd_parts(**replaced):

@@ -136,3 +136,54 @@ def test_a_copied_unet_works_alone_after_detach(unet):
     with armature.attach(unet, sketch()):
         twin = copy.deepcopy(unet)
     assert torch.equal(call(twin), plain)
+
+
+def test_weights_change_without_reading_or_computing_anew(unet):
+    loud, quiet = sketch(weight=2.0), sketch(weight=0.5)
+    with armature.attach(unet, quiet):
+        expected = call(unet)
+    counting = CountingAdapter(loud.adapter)
+    with armature.attach(unet, loud) as attachment:
+        call(unet)
+        attachment.update(weight=0.5)
+        assert torch.equal(call(unet), expected)
+        assert attachment.controls[0].weight == 0.5
+        assert counting.count == 1
+        attachment.update(weight=[2.0])
+        attachment.update(weight={"sketch": 0.5})
+        assert torch.equal(call(unet), expected)
+
+
+def test_weights_are_given_by_name_in_order_or_to_all(unet):
+    controls = [sketch(), Control(sd_adapter(1, kind="canny"), drawing())]
+    with armature.attach(unet, controls) as attachment:
+        attachment.update(weight={"canny": 3.0})
+        assert [one.weight for one in attachment.controls] == [1.0, 3.0]
+        attachment.update(weight=0.25)
+        assert [one.weight for one in attachment.controls] == [0.25, 0.25]
+        with pytest.raises(AttachError, match="No control is called 'depth'; there are sketch, canny"):
+            attachment.update(weight={"depth": 1.0})
+        with pytest.raises(AttachError, match="3 weights were given for 2 controls"):
+            attachment.update(weight=[1, 2, 3])
+        with pytest.raises(AttachError, match="weight is nan"):
+            attachment.update(weight=float("nan"))
+        attachment.update([sketch(), sketch()])
+        with pytest.raises(AttachError, match="Several controls are called sketch; give one weight for each in order"):
+            attachment.update(weight={"sketch": 1.0})
+
+
+def test_a_control_takes_diffusers_own_adapters(unet):
+    from diffusers import MultiAdapter, T2IAdapter
+
+    torch.manual_seed(0)
+    members = [
+        T2IAdapter(in_channels=1, channels=list(SD_WIDTHS), num_res_blocks=1, adapter_type="full_adapter")
+        for _ in range(2)
+    ]
+    two = [drawing(), drawing(1)]
+    with armature.attach(unet, [Control(one, picture) for one, picture in zip(members, two, strict=True)]):
+        expected = call(unet)
+    with armature.attach(unet, Control(MultiAdapter(members), two)):
+        torch.testing.assert_close(call(unet), expected, atol=1e-5, rtol=0)
+    with pytest.raises(AttachError, match="joins 2 adapters; give a list with one picture for each"):
+        armature.attach(unet, Control(MultiAdapter(members), drawing()))

@@ -12,7 +12,7 @@ from small_pipelines import CASES, Case, control, reversible
 
 import armature
 from armature import AttachError, Control
-from armature.injection.bound import _run
+from armature.injection.bound import run
 
 SD = CASES["SD"]
 
@@ -163,7 +163,7 @@ def test_the_pipeline_of_latent_consistency_models():
 def test_an_adapter_elsewhere_is_brought_along_and_stays():
     """The meta device stands for another one: what runs there has shapes, and the weights here are untouched."""
     adapter = sd_adapter()
-    features = _run(adapter, torch.zeros(1, 1, 64, 64), torch.device("meta"))
+    features = run(adapter, torch.zeros(1, 1, 64, 64), torch.device("meta"))
     assert {feature.device.type for feature in features.maps} == {"meta"}
     assert adapter.device.type == "cpu"
 

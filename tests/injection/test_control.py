@@ -19,7 +19,7 @@ def control(**options):
 
 def test_defaults_act_fully_everywhere():
     made = control()
-    assert (made.level_weights, made.always, made.guidance, made.mask) == ((1.0,) * 4, True, "both", None)
+    assert (made.level_weights, made.always, made.guidance_half, made.mask) == ((1.0,) * 4, True, "both", None)
 
 
 def test_a_control_is_frozen():
@@ -29,6 +29,10 @@ def test_a_control_is_frozen():
 
 def test_the_soft_preset_is_finest_first_and_multiplies_the_weight():
     assert control(levels="soft", weight=2).level_weights == (0.5, 1.24, 1.65, 2.0)
+
+
+def test_levels_are_read_from_text_as_on_the_command_line():
+    assert control(levels="1/0.5/0/2", weight=2).level_weights == (2.0, 1.0, 0.0, 4.0)
 
 
 def test_numpy_numbers_are_numbers():
@@ -53,7 +57,7 @@ def test_a_window_that_is_none_is_refused(start, end):
     ("levels", "message"),
     [
         ((1, 1, 1), "levels has 3 numbers; this adapter has 4 levels"),
-        ("hard", "Unknown level preset 'hard'; expected soft"),
+        ("hard", "Unknown level preset 'hard'; expected soft, or numbers such as 1/1/0.5/0"),
         ((1, 1, 1, math.nan), r"levels\[3\] is nan"),
         (0.5, "levels is 0.5; expected 4 numbers"),
     ],
@@ -69,8 +73,8 @@ def test_the_soft_preset_needs_four_levels():
 
 
 def test_an_unknown_guidance_half_is_refused():
-    with pytest.raises(AttachError, match="guidance is 'uncond'; expected one of 'both', 'conditional'"):
-        control(guidance="uncond")
+    with pytest.raises(AttachError, match="guidance_half is 'uncond'; expected one of 'both', 'conditional'"):
+        control(guidance_half="uncond")
 
 
 @pytest.mark.parametrize("image", [None, []])

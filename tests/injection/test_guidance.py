@@ -30,7 +30,7 @@ def test_guidance_switched_off_in_the_middle_of_a_call():
         "callback_on_step_end": stop_guidance,
         "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"],
     }
-    with armature.attach(pipeline, control(guidance="conditional")) as attachment:
+    with armature.attach(pipeline, control(guidance_half="conditional")) as attachment:
         assert SD.run(pipeline, **options).isfinite().all()
         assert attachment.report().batch == "2 images"
         assert attachment.report().computed == 1
@@ -40,7 +40,7 @@ def test_guidance_switched_off_in_the_middle_of_a_call():
 def test_perturbed_attention_counts_as_conditional(name):
     case = CASES[name]
     pipeline = case.build()
-    with armature.attach(pipeline, control(case, guidance="conditional")) as attachment:
+    with armature.attach(pipeline, control(case, guidance_half="conditional")) as attachment:
         case.run(pipeline, prompt=PROMPTS)
         assert attachment.report().batch == "2 images, 3 guidance copies"
         case.run(pipeline, guidance_scale=0.0)
@@ -50,7 +50,7 @@ def test_perturbed_attention_counts_as_conditional(name):
 def test_instruct_pix2pix_has_three_copies_the_first_conditional():
     case = Case("StableDiffusionInstructPix2PixPipeline", "sd", {"image": picture()}, parts={"in_channels": 8})
     pipeline, seen = case.build(), []
-    for controls in ([], control(guidance="conditional")):
+    for controls in ([], control(guidance_half="conditional")):
         with armature.attach(pipeline, controls) as attachment:
             handle = (
                 pipeline.unet.down_blocks[0]
@@ -68,7 +68,7 @@ def test_the_two_halves_of_guidance_are_told_apart():
     pipeline, seen = SD.build(), []
     site = pipeline.unet.down_blocks[0].attentions[-1]
     for guidance in ("both", "conditional"):
-        with armature.attach(pipeline, [] if guidance == "both" else control(guidance=guidance)):
+        with armature.attach(pipeline, [] if guidance == "both" else control(guidance_half=guidance)):
             handle = site.register_forward_hook(lambda module, args, output: seen.append(output[0]))
             SD.run(pipeline, num_inference_steps=1)
             handle.remove()

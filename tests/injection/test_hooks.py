@@ -121,12 +121,6 @@ def test_features_of_other_widths_are_refused_before_anything_is_touched(widths)
         injected(unet, features)
 
 
-def test_tokens_are_refused():
-    maps = random_features([(8, 8), (4, 4), (2, 2), (1, 1)], WIDTHS).maps
-    with pytest.raises(AttachError, match="and tokens do not fit"):
-        injected(sd_unet(), Features(maps, torch.zeros(1, 8, 32)))
-
-
 def test_a_second_entry_is_refused():
     injection = injected(sd_unet())
     with injection, pytest.raises(AttachError, match="already active"):

@@ -8,7 +8,7 @@ from small_parts import PROMPTS, SIZE, drawing, scheduler, sd_adapter, sd_parts,
 
 import armature
 from armature import Control
-from armature.checkpoints.save import save_adapter
+from armature.adapters.save import save_adapter
 
 # The sums are made in another order: a weight per control, once, instead of per call.
 TOLERANCE = 1e-5

@@ -11,8 +11,8 @@ from small_pipelines import CASES, SAMPLERS
 import armature
 from armature import AttachError, Control
 from armature.adapters.base import AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.registry import build_adapter
 from armature.conditions.kinds import contract_for
 
 
@@ -108,7 +108,7 @@ def test_defect_6_any_size_that_the_pipeline_takes(name, size):
 def rgb_adapter():
     card = AdapterCard(kind="depth", family="sd", contract=contract_for("depth", in_channels=3))
     torch.manual_seed(0)
-    return build_adapter(full_spec(3, (16, 16, 32), blocks=1), card).eval()
+    return build_adapter(FullSpec(3, (16, 16, 32), blocks=1), card).eval()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,13 @@ def test_defect_9_every_pipeline_takes_every_option(name):
     pipeline = case.build()
     plain = case.run(pipeline)
     control = Control(
-        case.adapter(), drawing(), weight=3.0, levels=(1, 0.5, 1), start=0.3, mask=half_mask(), guidance="conditional"
+        case.adapter(),
+        drawing(),
+        weight=3.0,
+        levels=(1, 0.5, 1),
+        start=0.3,
+        mask=half_mask(),
+        guidance_half="conditional",
     )
     with armature.attach(pipeline, control) as attachment:
         assert not torch.equal(case.run(pipeline), plain)

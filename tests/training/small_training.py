@@ -4,8 +4,9 @@ import diffusers
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec, full_xl_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.full_xl import FullXLSpec
+from armature.adapters.registry import build_adapter
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
 from armature.training.checkpoint.run_folder import RunFolder
@@ -65,8 +66,8 @@ def small_adapter(xl=False, seed=1):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if xl:
-            return build_adapter(full_xl_spec(1, (8, 16, 16, 16), blocks=1))
-        return build_adapter(full_spec(1, WIDTHS, blocks=1))
+            return build_adapter(FullXLSpec(1, (8, 16, 16, 16), blocks=1))
+        return build_adapter(FullSpec(1, WIDTHS, blocks=1))
 
 
 class PositionBatches:

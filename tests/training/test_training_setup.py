@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from armature.adapters.save import save_adapter
 from armature.checkpoints.load import load_adapter
-from armature.checkpoints.save import save_adapter
 from armature.errors import CheckpointError, RecipeError
 from armature.training.recipe.load import load_recipe
 from armature.training.setup import base_place, set_up
@@ -136,10 +136,10 @@ def test_starts_that_do_not_fit(small_recipe, base_folders, tmp_path):
         setup_of(small_recipe, "start=nowhere")
     from small_bases import sd_adapter
 
-    from armature.adapters.build import build_adapter
-    from armature.adapters.spec import full_spec
+    from armature.adapters.networks.full import FullSpec
+    from armature.adapters.registry import build_adapter
 
-    other = build_adapter(full_spec(3, (8, 24, 24), blocks=1), sd_adapter().card)
+    other = build_adapter(FullSpec(3, (8, 24, 24), blocks=1), sd_adapter().card)
     save_adapter(other, tmp_path / "other")
     words = r"with the widths \[8, 24, 24\], which has no layer in common with .* widths \[16, 16, 32\] .* base 'sd'"
     with pytest.raises(RecipeError, match=words):

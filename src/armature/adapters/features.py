@@ -1,7 +1,8 @@
-"""What an adapter hands to the U-Net: feature maps, and tokens for the text context."""
+"""What an adapter hands to the base: feature maps, and tokens for the text context."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,16 @@ class Features:
         """Number of controls in these features."""
         return self.parts[0].shape[0]
 
+    def each(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Features:
+        """The features with a function applied to every map and to the tokens; it must keep their ranks."""
+        return Features(
+            tuple(function(feature) for feature in self.maps), None if self.tokens is None else function(self.tokens)
+        )
+
+    def scaled(self, weight: float) -> Features:
+        """The features times a weight."""
+        return self.each(lambda part: part * weight)
+
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Features:
         """The same features on another device or in another precision."""
-        tokens = None if self.tokens is None else self.tokens.to(device=device, dtype=dtype)
-        return Features(tuple(m.to(device=device, dtype=dtype) for m in self.maps), tokens)
+        return self.each(lambda part: part.to(device=device, dtype=dtype))

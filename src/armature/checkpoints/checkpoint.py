@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from armature.adapters.base import AdapterCard, Family
+from armature.adapters.readers import Layout
+from armature.adapters.registry import network_of
 from armature.adapters.spec import AdapterSpec
 from armature.checkpoints.config import spec_from_config
-from armature.checkpoints.detect import detect
-from armature.checkpoints.keymap import Layout
+from armature.checkpoints.detect import Evidence, detect
 from armature.checkpoints.metadata import Header, read_header
-from armature.checkpoints.naming import kind_of, network_of
+from armature.checkpoints.naming import family_of, kind_of
 from armature.checkpoints.sources import Located, locate
-from armature.checkpoints.structure import Evidence
 from armature.checkpoints.weights import Format, WeightFile, read_weights
 from armature.conditions.kinds import canonical_kind, contract_for
 from armature.errors import CheckpointError, ConditionError
@@ -63,7 +63,7 @@ def read_checkpoint(
 ) -> Checkpoint:
     """Read an adapter's weights and say what they are; nothing is built yet.
 
-    The arguments are load_adapter's. Raises CheckpointError for everything that is not one intact spatial adapter, and
+    The arguments are load_adapter's. Raises CheckpointError for everything that is not one intact adapter, and
     ConditionError for an unknown kind.
     """
     located = locate(source, revision=revision, subfolder=subfolder, variant=variant)
@@ -71,17 +71,18 @@ def read_checkpoint(
     files = [read_weights(path) for path in located.weights]
     tensors = _merge(files, located.where)
     header = read_header(_metadata(files), located.where)
-    evidence = Evidence(header.spec or stated, network_of(located.name), in_channels)
-    found = detect({name: tuple(t.shape) for name, t in tensors.items()}, located.where, evidence)
-    if in_channels not in (None, found.spec.in_channels):
+    evidence = Evidence(header.spec or stated, family_of(located.name), in_channels)
+    detection = detect({name: tuple(t.shape) for name, t in tensors.items()}, located.where, evidence)
+    spec = detection.spec
+    if in_channels not in (None, spec.picture_channels):
         raise CheckpointError(
-            f"{located.where} states {found.spec.in_channels} input channels, not {in_channels}; leave in_channels out."
+            f"{located.where} states {spec.picture_channels} input channels, not {in_channels}; leave in_channels out."
         )
     return Checkpoint(
-        tensors={found.names[name]: tensor for name, tensor in tensors.items()},
-        spec=found.spec,
-        card=_card(located, header, found.spec, found.notes, str(source), kind),
-        layout=found.layout,
+        tensors={detection.names[name]: tensor for name, tensor in tensors.items()},
+        spec=spec,
+        card=_card(located, header, spec, detection.notes, str(source), kind),
+        layout=detection.layout,
         format=files[0].format,
         files=located.weights,
     )
@@ -91,12 +92,12 @@ def _card(
     located: Located, header: Header, spec: AdapterSpec, notes: tuple[str, ...], source: str, kind: str | None
 ) -> AdapterCard:
     """The user's kind outranks the metadata's, and that the file name's; a saved contract goes with its kind."""
-    family: Family = header.family or ("sdxl" if spec.network == "full_xl" else "sd")
+    family: Family | None = header.family or network_of(spec).family
     chosen = canonical_kind(kind) if kind is not None else header.kind or kind_of(located.name)
     if header.contract is not None and chosen == header.kind:
         contract = header.contract
     else:
-        contract = contract_for(_known(chosen), in_channels=spec.in_channels, family=family, source=located.name)
+        contract = contract_for(_known(chosen), in_channels=spec.picture_channels, family=family, source=located.name)
     return AdapterCard(chosen, family, contract, source, header.rest, notes)
 
 

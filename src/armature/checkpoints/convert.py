@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+import torch
+
+from armature.adapters.readers import Layout
+from armature.adapters.registry import build_adapter
+from armature.adapters.save import CONFIG_NAME, WEIGHTS_NAME, save_adapter
 from armature.checkpoints.checkpoint import read_checkpoint
-from armature.checkpoints.config import diffusers_config
-from armature.checkpoints.save import CONFIG_NAME, WEIGHTS_NAME, write_folder, write_original
 from armature.errors import CheckpointError
-
-Target = Literal["diffusers", "original"]
 
 
 def convert_checkpoint(
     source: str | Path,
     out: str | Path,
     *,
-    to: Target,
+    to: Layout,
     kind: str | None = None,
     in_channels: int | None = None,
     force: bool = False,
@@ -40,7 +40,8 @@ def convert_checkpoint(
     checkpoint = read_checkpoint(source, kind=kind, in_channels=in_channels)
     if broken := checkpoint.not_finite():
         raise CheckpointError(f"{source} holds NaN or infinite weights ({broken[0]}); nothing was written.")
-    if to == "original":
-        return write_original(checkpoint.tensors, checkpoint.spec, checkpoint.card, out)
-    diffusers_config(checkpoint.spec)  # raises for a network that diffusers cannot build
-    return write_folder(checkpoint.tensors, checkpoint.spec, checkpoint.card, out)
+    with torch.device("meta"):
+        adapter = build_adapter(checkpoint.spec, checkpoint.card)
+    if to == "diffusers" and (obstacle := type(adapter).diffusers_obstacle(checkpoint.spec)):
+        raise CheckpointError(f"This adapter has no diffusers form: {obstacle}. Convert it to the original layout.")
+    return save_adapter(adapter, out, layout=to, tensors=checkpoint.tensors)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from armature.adapters.readers import reader_table
+from armature.adapters.registry import network_of
 from armature.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from armature.checkpoints.config import diffusers_obstacle
 from armature.conditions.contract import InputContract
 
 
@@ -16,8 +17,10 @@ from armature.conditions.contract import InputContract
 class Inspection:
     """Everything that Armature knows about an adapter's file.
 
-    parameters: number of weights. channels: width per level. stride: pixels per stem position and side.
-    dtypes: precisions in the file. format: "safetensors" or "torch". layout: "original" or "diffusers" key names.
+    network: its name; takes: "condition map", "picture states"... structure: the numbers of its spec by name.
+    maps: channels of the feature maps that it gives, finest first. tokens: how many tokens it gives, and their width.
+    parameters: number of weights. dtypes: precisions in the file. format: "safetensors" or "torch".
+    layout: "original" or "diffusers" key names. readers: for every other program "yes", or why it does not read it.
     notes: what a person should know: assumptions, NaN weights, programs that cannot read it.
     """
 
@@ -25,11 +28,11 @@ class Inspection:
     kind: str | None
     family: str | None
     network: str
+    takes: str
+    structure: Mapping[str, Any]
+    maps: tuple[int, ...]
+    tokens: tuple[int, int] | None
     parameters: int
-    in_channels: int
-    channels: tuple[int, ...]
-    blocks: int
-    stride: int
     contract: InputContract | None
     format: str
     layout: str
@@ -37,6 +40,7 @@ class Inspection:
     files: tuple[str, ...]
     size: int
     metadata: Mapping[str, Any]
+    readers: Mapping[str, str]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,7 +48,7 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_checkpoint(
+def inspect(
     source: str | Path,
     *,
     kind: str | None = None,
@@ -56,22 +60,27 @@ def inspect_checkpoint(
     """Read an adapter's file and describe it; the arguments are load_adapter's.
 
     size: of its weight files in bytes. NaN weights are noted here, where load_adapter refuses them.
-    Raises CheckpointError for anything that is not a spatial adapter.
+    Raises CheckpointError for anything that is not an adapter.
+
+    Example:
+        print(armature.inspect("t2iadapter_depth_sd14v1.pth").contract)
     """
     checkpoint = read_checkpoint(
         source, kind=kind, in_channels=in_channels, revision=revision, subfolder=subfolder, variant=variant
     )
     spec, card = checkpoint.spec, checkpoint.card
+    network, tokens = network_of(spec), spec.tokens
+    structure = {name: value for name, value in spec.to_dict().items() if name != "network"}
     return Inspection(
         source=str(source),
         kind=card.kind,
         family=card.family,
         network=spec.network,
+        takes=network.takes,
+        structure=structure,
+        maps=tuple(feature.channels for feature in spec.maps),
+        tokens=None if tokens is None else (tokens.count, tokens.width),
         parameters=checkpoint.parameters,
-        in_channels=spec.in_channels,
-        channels=spec.channels,
-        blocks=spec.blocks,
-        stride=spec.stride,
         contract=card.contract,
         format=checkpoint.format,
         layout=checkpoint.layout,
@@ -79,6 +88,7 @@ def inspect_checkpoint(
         files=tuple(str(path) for path in checkpoint.files),
         size=sum(path.stat().st_size for path in checkpoint.files),
         metadata=card.metadata,
+        readers=reader_table(network.readers(spec), checkpoint.layout),
         notes=(*card.notes, *_notes(checkpoint)),
     )
 
@@ -89,8 +99,4 @@ def _notes(checkpoint: Checkpoint) -> list[str]:
         notes.append(f"{len(broken)} tensors hold NaN or infinity ({broken[0]}...): this file cannot be used.")
     if len(checkpoint.dtypes) > 1:
         notes.append("The file mixes precisions; it loads in the widest.")
-    if obstacle := diffusers_obstacle(checkpoint.spec):
-        notes.append(f"It has no diffusers form: {obstacle}.")
-    elif checkpoint.spec.network == "light" and checkpoint.layout == "diffusers":
-        notes.append("ComfyUI and the A1111 extension read light adapters in the original layout only; convert it.")
     return notes

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from armature.adapters.base import Adapter
-from armature.adapters.build import build_adapter
+from armature.adapters.registry import build_adapter
 from armature.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from armature.checkpoints.diffusers_object import adapter_from_object
 from armature.errors import CheckpointError
 
 
 def load_adapter(
-    source: str | Path,
+    source: str | Path | nn.Module,
     *,
     kind: str | None = None,
     dtype: torch.dtype | None = None,
@@ -26,7 +28,8 @@ def load_adapter(
     """Load an adapter from a file, a folder, the hub, or the embedded model's own.
 
     source: path of a .safetensors, .pth, .pt, .bin or .ckpt file or of a diffusers folder; hub id "owner/name", or
-        "owner/name/path/file.pth" for one file of a repository; "embedded:sketch".
+        "owner/name/path/file.pth" for one file of a repository; "embedded:sketch"; or diffusers' T2IAdapter or
+        MultiAdapter itself, whose members then act together.
     kind: "sketch", "depth"...; left out, it comes from the file's metadata, else from its name, else it stays None.
     dtype: precision of the weights; left out, the file's own (the widest one, when it mixes several).
     device: where to put it; left out, the CPU.
@@ -35,8 +38,13 @@ def load_adapter(
 
     Network, family, channels and widths come from the keys and shapes. No code in a file is ever run. The adapter is in
     evaluation mode; its card says what is known, its contract how the condition map must look.
-    Raises CheckpointError for anything that is not one intact spatial adapter; ConditionError for an unknown kind.
+    Raises CheckpointError for anything that is not one intact adapter; ConditionError for an unknown kind.
+
+    Example:
+        sketch = load_adapter("TencentARC/t2iadapter_sketch_sd15v2", dtype=torch.float16)
     """
+    if isinstance(source, nn.Module):
+        return adapter_from_object(source, kind=kind, dtype=dtype, device=device)
     checkpoint = read_checkpoint(
         source, kind=kind, in_channels=in_channels, revision=revision, subfolder=subfolder, variant=variant
     )

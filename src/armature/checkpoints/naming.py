@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from armature.adapters.spec import Network
+from armature.adapters.base import Family
 from armature.conditions.kinds import kind_in_source
 
 _XL = re.compile(r"(?<![a-z])(sd)?xl(?![a-z])", re.IGNORECASE)
@@ -16,8 +16,8 @@ def kind_of(name: str) -> str | None:
     return kind_in_source(name)
 
 
-def network_of(name: str) -> Network | None:
-    """The full network that a name speaks of: "..._sd15v2" and "..._sd14v1" are "full", "...-sdxl-1.0" "full_xl".
+def family_of(name: str) -> Family | None:
+    """The family that a name speaks of: "..._sd15v2" and "..._sd14v1" are "sd", "...-sdxl-1.0" is "sdxl".
 
     Only the last part of the path counts; None when it says neither, or both.
     """
@@ -25,4 +25,4 @@ def network_of(name: str) -> Network | None:
     is_xl, is_sd = bool(_XL.search(last)), bool(_SD.search(last))
     if is_xl == is_sd:
         return None
-    return "full_xl" if is_xl else "full"
+    return "sdxl" if is_xl else "sd"

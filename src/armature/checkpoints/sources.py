@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from armature.adapters.save import STEM
 from armature.checkpoints.hub import HubFolder
 from armature.embedded.paths import embedded_adapter_path
 from armature.errors import CheckpointError
 
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-STEM = "diffusion_pytorch_model"
 EMBEDDED = "embedded:"
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(/[\w .+-]+)*")

@@ -11,7 +11,7 @@ from typing import Any
 from armature.conditions.kinds import canonical_kind
 from armature.errors import RecipeError
 
-USAGE = "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,guidance=conditional][,extract]"
+USAGE = "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,guidance_half=conditional][,extract]"
 
 
 def parse_control(text: str) -> tuple[str, Path, dict[str, Any]]:
@@ -51,11 +51,11 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     """(width, height) from "WxH" or "N"; raises RecipeError for anything else."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text.strip())
+    if not match:
         raise RecipeError(f"--size is {text!r}; expected WxH in pixels, such as 512x768.")
-    width = int(found[1])
-    return width, int(found[2]) if found[2] else width
+    width = int(match[1])
+    return width, int(match[2]) if match[2] else width
 
 
 def _split(rest: str, text: str) -> tuple[str, list[tuple[str, str]]]:
@@ -83,12 +83,6 @@ def _number(text: str, where: str) -> float:
         raise RecipeError(f"{where} is {text!r}; expected a number.") from error
 
 
-def _levels(text: str, where: str) -> tuple[float, ...] | str:
-    if re.fullmatch(r"[A-Za-z]\w*", text) and text.lower() not in ("nan", "inf", "infinity"):
-        return text
-    return tuple(_number(part, where) for part in text.split("/"))
-
-
 def _file(text: str, where: str) -> Path:
     if not text:
         raise RecipeError(f"{where} names no file.")
@@ -107,8 +101,8 @@ _OPTIONS: dict[str, Callable[[str, str], Any]] = {
     "weight": _number,
     "start": _number,
     "end": _number,
-    "levels": _levels,
+    "levels": _text,
     "mask": _file,
-    "guidance": _text,
+    "guidance_half": _text,
     "extract": _extractor,
 }

@@ -24,16 +24,16 @@ def inspect(
     variant: Annotated[str | None, typer.Option(help="For example fp16.")] = None,
 ) -> None:
     """Show an adapter's kind, base family, size, input contract, format and metadata."""
-    from armature.checkpoints.inspect import inspect_checkpoint
+    from armature.checkpoints.inspect import inspect as inspect_file
 
-    found = inspect_checkpoint(
+    inspection = inspect_file(
         file, kind=kind, in_channels=channels, revision=revision, subfolder=subfolder, variant=variant
     )
     if json:
-        print(json_module.dumps(found.to_dict(), indent=2, sort_keys=True))
+        print(json_module.dumps(inspection.to_dict(), indent=2, sort_keys=True))
         return
     table = Table(show_header=False, box=None)
-    for name, value in [("file", file), *rows(found)]:
+    for name, value in [("file", file), *rows(inspection)]:
         table.add_row(_plain(name, "bold"), _plain(value))
     Console().print(table)
 
@@ -43,19 +43,18 @@ def _plain(text: str, style: str = "") -> Text:
     return Text("".join(letter if letter.isprintable() else " " for letter in text), style)
 
 
-def rows(found: Inspection) -> list[tuple[str, str]]:
+def rows(inspection: Inspection) -> list[tuple[str, str]]:
     """Name and text of every line of the table."""
-    contract = found.contract
+    contract = inspection.contract
     lines: list[tuple[str, Any]] = [
-        ("kind", found.kind or "unknown"),
-        ("family", {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}.get(found.family or "", "unknown")),
-        ("network", found.network),
-        ("parameters", f"{found.parameters / 1e6:.2f} M"),
-        ("input channels", found.in_channels),
-        ("level widths", ", ".join(map(str, found.channels))),
-        ("blocks per level", found.blocks),
-        ("stride", found.stride),
+        ("kind", inspection.kind or "unknown"),
+        ("family", {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}.get(inspection.family or "", "unknown")),
+        ("network", f"{inspection.network}, takes {inspection.takes}"),
+        ("parameters", f"{inspection.parameters / 1e6:.2f} M"),
     ]
+    lines += [(name.replace("_", " "), _words(value)) for name, value in inspection.structure.items()]
+    if inspection.tokens is not None:
+        lines.append(("gives", f"{inspection.tokens[0]} tokens of width {inspection.tokens[1]}"))
     if contract is not None:
         lines += [
             ("channel order", contract.order),
@@ -66,11 +65,20 @@ def rows(found: Inspection) -> list[tuple[str, str]]:
         ]
         if contract.palette is not None:
             lines.append(("palette", contract.palette))
+    files = f"{len(inspection.files)} file{'s' if len(inspection.files) > 1 else ''}"
     lines += [
-        ("format", f"{found.format}, {found.layout} keys"),
-        ("precision", ", ".join(found.dtypes)),
-        ("size", f"{found.size / 1e6:.1f} MB in {len(found.files)} file{'s' if len(found.files) > 1 else ''}"),
+        ("format", f"{inspection.format}, {inspection.layout} keys"),
+        ("precision", ", ".join(inspection.dtypes)),
+        ("size", f"{inspection.size / 1e6:.1f} MB in {files}"),
     ]
-    lines += [(f"metadata: {name}", value) for name, value in found.metadata.items()]
-    lines += [("note", note) for note in found.notes]
+    lines += [(f"read by {program}", text) for program, text in inspection.readers.items()]
+    lines += [(f"metadata: {name}", value) for name, value in inspection.metadata.items()]
+    lines += [("note", note) for note in inspection.notes]
     return [(name, str(value)) for name, value in lines]
+
+
+def _words(value: Any) -> str:
+    """A number of a network's structure as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

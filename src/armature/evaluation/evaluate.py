@@ -31,6 +31,7 @@ from armature.evaluation.samples import Chosen, choose, open_samples, scenes_beh
 from armature.evaluation.sheet import contact_sheet
 from armature.files import public_name
 from armature.generation.samplers import sampler_name
+from armature.injection.context import context_width
 from armature.injection.fit import check_fit
 from armature.injection.sites import find_sites
 from armature.version import __version__
@@ -116,7 +117,8 @@ def _ask(
     if kind is None:
         raise RecipeError("The adapter's file does not say which kind of control it takes; give --kind.")
     name = public_name(loaded.card.source or (kind if isinstance(adapter, Adapter) else adapter))
-    check_fit(loaded, find_sites(opened.pipeline.unet), kind)
+    unet = opened.pipeline.unet
+    check_fit(loaded, find_sites(unet), context_width(unet), kind)
     contract = contract_of(loaded, kind, opened)
     if not isinstance(data, DataSettings):
         known = {"palette": contract.palette, "embedded": opened.embedded}
@@ -125,7 +127,7 @@ def _ask(
     if extractor is not None:
         data = data.model_copy(update={"extractor": extractor, "extract": dict(options or {})})
     measure = measure_for(kind, data, palette=contract.palette, embedded=opened.embedded)
-    stride = max(opened.stride, loaded.spec.stride)
+    stride = max(opened.stride, loaded.spec.size_multiple)
     frames = open_samples(data, kind=kind, contract=contract, family=opened.family, stride=stride, count=count)
     return _Asked(loaded, name, kind, opened, contract, measure, frames, data.source)
 
@@ -156,8 +158,8 @@ def _report(asked: _Asked, chosen: Chosen, passes: Passes, settings: Mapping[str
 
 def contract_of(adapter: Adapter, kind: str, base: Base) -> InputContract:
     """How the adapter's map must look: as its file says, or as the kind's published files have it."""
-    return adapter.contract or contract_for(
-        kind, in_channels=adapter.spec.in_channels, family=base.family, source=adapter.card.source
+    return adapter.card.contract or contract_for(
+        kind, in_channels=adapter.spec.picture_channels, family=base.family, source=adapter.card.source
     )
 
 

@@ -61,7 +61,7 @@ def run_passes(
 
 def scaled(features: Features, weight: float) -> Features | None:
     """The features times a weight; None, which leaves the base alone bit for bit, for 0."""
-    return None if weight == 0 else Features(tuple(feature * weight for feature in features.maps))
+    return None if weight == 0 else features.scaled(weight)
 
 
 @torch.no_grad()

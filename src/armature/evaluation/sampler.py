@@ -51,7 +51,7 @@ class PictureSampler:
         Returns n arrays (h, w, 3) uint8. Random states other than those of the seeds are not touched.
         """
         guided = self._pipeline.unet.config.time_cond_proj_dim is None and self.guidance > 1
-        with injected(self.base.pipeline.unet, _both_halves(features) if guided else features):
+        with injected(self.base.pipeline.unet, features, (False, True) if guided else (True,)):
             latents = self._pipeline(
                 **self._embeddings(text, empty, guided),
                 num_inference_steps=self.steps,
@@ -81,11 +81,6 @@ class PictureSampler:
         if pooled is not None and empty.pooled is not None:
             named["negative_pooled_prompt_embeds"] = empty.pooled.to(pooled).expand_as(pooled)
         return named
-
-
-def _both_halves(features: Features | None) -> Features | None:
-    """The same features for the unconditional and the conditional half of a guided batch."""
-    return None if features is None else Features(tuple(feature.repeat(2, 1, 1, 1) for feature in features.maps))
 
 
 def _bare_pipeline(base: Base) -> Any:

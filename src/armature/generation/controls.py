@@ -9,17 +9,16 @@ from typing import Any
 
 from armature.adapters.base import Adapter
 from armature.checkpoints.load import load_adapter
-from armature.conditions.contract import InputContract
 from armature.conditions.control_map import PreparedControl, prepare_control
 from armature.conditions.extract import extract
-from armature.conditions.kinds import canonical_kind, contract_for
+from armature.conditions.kinds import canonical_kind
 from armature.conditions.picture import read_pixels
 from armature.conditions.registry import default_extractor
 from armature.devices import DeviceSpec
 from armature.errors import RecipeError
 from armature.files import public_name
 from armature.generation.settings import ControlSettings, name_picture
-from armature.injection.control import Control, Guidance
+from armature.injection.control import Control, GuidanceHalf
 from armature.injection.mask import read_masks
 
 
@@ -39,7 +38,7 @@ class ControlRequest:
     start: float = field(default=0.0, kw_only=True)
     end: float = field(default=1.0, kw_only=True)
     mask: Any = field(default=None, kw_only=True)
-    guidance: Guidance = field(default="both", kw_only=True)
+    guidance_half: GuidanceHalf | None = field(default=None, kw_only=True)
     extract: bool | str = field(default=False, kw_only=True)
 
 
@@ -52,7 +51,7 @@ class ResolvedControl:
 
     def seen(self, size: tuple[int, int]) -> PreparedControl:
         """The control as its adapter sees it in a picture of (width, height) pixels."""
-        return prepare_control(self.control.image, _contract(self.control.adapter), size=size)
+        return prepare_control(self.control.image, self.control.adapter.contract, size=size)
 
 
 def resolve_controls(
@@ -150,7 +149,7 @@ def _resolve(one: ControlRequest, picture: Any, adapter: Adapter, embedded: bool
         start=one.start,
         end=one.end,
         mask=one.mask,
-        guidance=one.guidance,
+        guidance_half=one.guidance_half,
     )
     return _resolved(control, extractor_name(one, embedded), one.image, one.kind)
 
@@ -161,7 +160,7 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
             f"The {kind} control has {len(control.pictures)} pictures and there is one prompt; give one picture, or "
             "use armature.attach with a pipeline of your own for batches."
         )
-    prepare_control(control.image, _contract(control.adapter))
+    prepare_control(control.image, control.adapter.contract)
     if control.mask is not None:
         read_masks(control.mask)
     levels: Any = control.levels
@@ -175,12 +174,6 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
         start=control.start,
         end=control.end,
         mask=name_picture(control.mask),
-        guidance=control.guidance,
+        guidance_half=str(control.guidance_half),
     )
     return ResolvedControl(control, settings)
-
-
-def _contract(adapter: Adapter) -> InputContract:
-    return adapter.contract or contract_for(
-        None, in_channels=adapter.spec.in_channels, family=adapter.card.family, source=adapter.card.source
-    )

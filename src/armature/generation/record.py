@@ -104,7 +104,7 @@ def _control_text(control: ControlSettings) -> str:
     levels = "/".join(f"{level:g}" for level in control.levels)
     return (
         f"kind: {control.kind}, model: {control.adapter}, image: {control.image.name}, weight: {control.weight:g}, "
-        f"levels: {levels}, start: {control.start:g}, end: {control.end:g}, guidance: {control.guidance}"
+        f"levels: {levels}, start: {control.start:g}, end: {control.end:g}, guidance half: {control.guidance_half}"
     )
 
 

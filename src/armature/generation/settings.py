@@ -14,7 +14,7 @@ from armature.version import __version__
 
 Mode = Literal["text", "image", "inpaint"]
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ControlSettings:
 
     kind, adapter: kind of the control, and where its adapter came from.
     image, mask: the pictures; extractor: what turned the image into the map, or "".
-    weight, levels, start, end, guidance: as in `armature.Control`, levels always as one factor per feature map.
+    weight, levels, start, end, guidance_half: as in `armature.Control`, levels always as one factor per feature map.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class ControlSettings:
     start: float
     end: float
     mask: PictureName
-    guidance: str
+    guidance_half: str
 
 
 @dataclass(frozen=True)

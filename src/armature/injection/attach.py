@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import nn
 
 from armature.errors import AttachError
-from armature.injection.bound import BoundControl, bind
-from armature.injection.call import CallFacts, CallState
-from armature.injection.control import Control
+from armature.injection.bound import bind
+from armature.injection.call import BoundControls, CallFacts, CallState
+from armature.injection.context import context_of, context_width, with_context
+from armature.injection.control import Control, number
 from armature.injection.gate import CallGate
 from armature.injection.hooks import forget_compiled, register_site_hooks, remove_hooks
 from armature.injection.report import AttachmentReport
@@ -45,9 +47,10 @@ class Attachment:
         self._pipeline, outer = _target(pipeline_or_unet)
         self._unet = plain_module(outer)
         self._site_map = find_sites(self._unet)
-        self._plan = _bind_all(controls, self._site_map)
+        self._context_width = context_width(self._unet)
+        self._bound = self._bind(controls)
         self._gate = CallGate()
-        self._state = CallState(self._pipeline, self._site_map)
+        self._state = CallState(self._site_map)
         # What the last call of any thread showed.
         self._facts = CallFacts()
         forget_compiled(outer)
@@ -64,7 +67,7 @@ class Attachment:
     @property
     def controls(self) -> tuple[Control, ...]:
         """The controls in force."""
-        return tuple(bound.control for bound in self._plan)
+        return tuple(bound.control for bound in self._bound)
 
     @property
     def sites(self) -> SiteMap:
@@ -76,14 +79,32 @@ class Attachment:
         """Whether the controls still act."""
         return not self._gate.closed
 
-    def update(self, controls: Control | Sequence[Control]) -> None:
-        """Put other controls in force, from the next U-Net call on.
+    def update(
+        self,
+        controls: Control | Sequence[Control] | None = None,
+        *,
+        weight: float | Sequence[float] | Mapping[str, float] | None = None,
+    ) -> None:
+        """Put other controls, or other weights, in force, from the next U-Net call on.
 
+        controls: instead of those in force; left out, these stay.
+        weight: one number for all controls, one for each in order, or some by their names (`Control.name`), which only
+            then have to differ. Pictures are not read again, and features not computed again in a running call.
         Raises what `attach` raises, and AttachError after detach; then the old controls stay.
+
+        Example:
+            attachment.update(weight={"sketch": 0.5})
         """
         if not self.attached:
             raise AttachError("This attachment was detached; call armature.attach again.")
-        self._plan = _bind_all(controls, self._site_map)
+        bound = self._bound if controls is None else self._bind(controls)
+        if weight is not None:
+            weights = _weights(weight, [one.control.name for one in bound])
+            bound = tuple(
+                one if value is None else replace(one, control=replace(one.control, weight=value))
+                for one, value in zip(bound, weights, strict=True)
+            )
+        self._bound = bound
 
     def detach(self) -> None:
         """Take every hook off again; once done, doing it again is harmless."""
@@ -94,7 +115,7 @@ class Attachment:
     def report(self) -> AttachmentReport:
         """What the controls did in the last call: active steps, sizes, precisions, and everything worth a note."""
         title = type(self._unet if self._pipeline is None else self._pipeline).__name__
-        return self._facts.report(f"{title}, {self._site_map.title}", self._site_map, self._plan)
+        return self._facts.report(f"{title}, {self._site_map.title}", self._site_map, self._bound)
 
     def __enter__(self) -> Attachment:
         return self
@@ -104,13 +125,24 @@ class Attachment:
     ) -> None:
         self.detach()
 
-    def _before(self, unet: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _bind(self, controls: Control | Sequence[Control]) -> BoundControls:
+        listed = [controls] if isinstance(controls, Control) else list(controls)
+        for control in listed:
+            if not isinstance(control, Control):
+                raise AttachError(f"Controls hold a {type(control).__name__}; expected armature.Control objects.")
+        return tuple(bind(control, self._site_map, self._context_width) for control in listed)
+
+    def _before(self, unet: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self._state.clear()
-        if self._gate.enter():
-            sample = arguments[0] if arguments else named["sample"]
-            timestep = arguments[1] if len(arguments) > 1 else named.get("timestep")
-            self._state.begin(self._plan, sample, timestep)
-            self._facts = self._state.facts
+        if not self._gate.enter():
+            return None
+        sample = arguments[0] if arguments else named["sample"]
+        timestep = arguments[1] if len(arguments) > 1 else named.get("timestep")
+        context = context_of(arguments, named)
+        rows = 0 if context is None else context.shape[0]
+        self._state.begin(self._bound, self._pipeline, sample, timestep, rows)
+        self._facts = self._state.facts
+        return with_context(arguments, named, self._state.context) if self._state.context else None
 
     def _after(self, unet: nn.Module, arguments: Any, output: Any) -> None:
         self._gate.leave()
@@ -135,9 +167,16 @@ def _outside_graphs(hook: Any) -> Any:
     return torch.compiler.disable(hook)
 
 
-def _bind_all(controls: Control | Sequence[Control], site_map: SiteMap) -> tuple[BoundControl, ...]:
-    listed = [controls] if isinstance(controls, Control) else list(controls)
-    for control in listed:
-        if not isinstance(control, Control):
-            raise AttachError(f"Controls hold a {type(control).__name__}; expected armature.Control objects.")
-    return tuple(bind(control, site_map) for control in listed)
+def _weights(given: Any, names: Sequence[str]) -> list[float | None]:
+    """The new weight of every control, None for those that keep theirs."""
+    if isinstance(given, Mapping):
+        if unknown := sorted(set(given) - set(names)):
+            raise AttachError(f"No control is called {', '.join(map(repr, unknown))}; there are {', '.join(names)}.")
+        if twice := sorted({name for name in given if names.count(name) > 1}):
+            raise AttachError(f"Several controls are called {', '.join(twice)}; give one weight for each in order.")
+        return [number("weight", given[name]) if name in given else None for name in names]
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        if len(given) != len(names):
+            raise AttachError(f"{len(given)} weights were given for {len(names)} controls; give one for each, or one.")
+        return [number("weight", value) for value in given]
+    return [number("weight", given)] * len(names)

@@ -9,33 +9,41 @@ from typing import Any
 import torch
 
 from armature.errors import AttachError
-from armature.injection.batch import Batch, read_batch
-from armature.injection.bound import BoundControl, Computed, compute
+from armature.injection.bound import BoundControl, Computed, compute, placed
+from armature.injection.context import ContextAddition
 from armature.injection.hooks import Addition
-from armature.injection.mix import mix
+from armature.injection.layout import BatchLayout, read_layout
+from armature.injection.mix import mix, mix_tokens
 from armature.injection.report import AttachmentReport, ControlReport
 from armature.injection.sites import SiteMap
-from armature.injection.steps import Run, StepClock, Tick
+from armature.injection.steps import Run, StepPosition, StepTracker
 
-Plan = tuple[BoundControl, ...]
-Additions = tuple[Addition | None, ...]
+BoundControls = tuple[BoundControl, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What one U-Net call adds: at every site, and to the text context."""
+
+    sites: tuple[Addition | None, ...]
+    context: tuple[ContextAddition, ...] = ()
 
 
 @dataclass(eq=False)
 class CallFacts:
     """What the last U-Net call of any thread showed, for the report."""
 
-    plan: Plan = ()
+    controls: BoundControls = ()
     run: Run | None = None
-    batch: Batch | None = None
+    batch: BatchLayout | None = None
     latent: tuple[int, int] | None = None
     dtype: torch.dtype | None = None
     computed: int = 0
     results: dict[int, Computed] = field(default_factory=dict)
 
-    def report(self, target: str, site_map: SiteMap, plan: Plan) -> AttachmentReport:
-        """The report of a plan; of facts that belong to an earlier one nothing is told."""
-        facts = self if self.plan is plan else CallFacts()
+    def report(self, target: str, site_map: SiteMap, controls: BoundControls) -> AttachmentReport:
+        """The report of controls; of facts that belong to earlier ones nothing is told."""
+        facts = self if self.controls is controls else CallFacts()
         return AttachmentReport(
             target=target,
             sites=tuple(site.name for site in site_map.all),
@@ -45,7 +53,7 @@ class CallFacts:
             latent=facts.latent,
             dtype=None if facts.dtype is None else str(facts.dtype).removeprefix("torch."),
             computed=facts.computed,
-            controls=tuple(facts._control(index, bound) for index, bound in enumerate(plan)),
+            controls=tuple(facts._control(index, bound) for index, bound in enumerate(controls)),
         )
 
     def _control(self, index: int, bound: BoundControl) -> ControlReport:
@@ -55,13 +63,16 @@ class CallFacts:
             on = [step for step in self.run.steps if control.active(step, self.run.count)]
             active, calls = tuple(dict.fromkeys(on)), len(on)
         notes = () if result is None else result.notes
+        tokens = None if result is None else result.features.tokens
         return ControlReport(
             name=control.name,
-            weights=control.level_weights,
+            weights=control.level_weights or (control.weight,),
+            guidance_half=str(control.guidance_half),
             active=active,
             calls=calls,
             picture=None if result is None else result.picture,
-            maps=() if result is None else tuple((m.shape[-2], m.shape[-1]) for m in result.part.maps),
+            maps=() if result is None else tuple((m.shape[-2], m.shape[-1]) for m in result.features.maps),
+            tokens=None if tokens is None else tokens.shape[1],
             dtype=str(control.adapter.dtype).removeprefix("torch."),
             notes=("Its weights are 0: it adds nothing.",) if control.silent else notes,
         )
@@ -70,53 +81,75 @@ class CallFacts:
 class CallState(threading.local):
     """The additions of the U-Net call that this thread is in; every thread has its own."""
 
-    def __init__(self, pipeline: Any, site_map: SiteMap) -> None:
-        self._pipeline = pipeline
+    def __init__(self, site_map: SiteMap) -> None:
         self._site_map = site_map
-        self._nothing: Additions = (None,) * len(site_map.all)
-        self._additions = self._nothing
-        self._clock = StepClock()
-        self._sums: dict[Any, Additions] = {}
+        self._nothing = Sums((None,) * len(site_map.all))
+        self._now = self._nothing
+        self._tracker = StepTracker()
+        self._sums: dict[Any, Sums] = {}
         self.facts = CallFacts()
 
     def read(self, index: int) -> Addition | None:
         """What site `index` adds now."""
-        return self._additions[index]
+        return self._now.sites[index]
+
+    @property
+    def context(self) -> tuple[ContextAddition, ...]:
+        """What the text context gets now."""
+        return self._now.context
 
     def clear(self) -> None:
         """Add nothing."""
-        self._additions = self._nothing
+        self._now = self._nothing
 
-    def begin(self, plan: Plan, sample: torch.Tensor, timestep: Any) -> None:
-        """Set what the sites add during the U-Net call with these inputs."""
-        tick = None if self._pipeline is None else self._clock.tick(self._pipeline, timestep)
+    def begin(
+        self, controls: BoundControls, pipeline: Any, sample: torch.Tensor, timestep: Any, context_rows: int
+    ) -> None:
+        """Set what is added during the U-Net call with these inputs.
+
+        pipeline: that makes the call, or None. context_rows: of the text context, 0 where there is none.
+        """
+        position = None if pipeline is None else self._tracker.locate(pipeline, timestep)
         latent = (sample.shape[-2], sample.shape[-1])
-        batch = read_batch(self._pipeline, sample)
+        batch = read_layout(pipeline, sample)
         facts = self.facts
-        if facts.plan is not plan or facts.latent != latent or (tick is not None and tick.fresh):
-            self._compute(plan, latent, sample, tick)
+        if facts.controls is not controls or facts.latent != latent or (position is not None and position.fresh):
+            self._compute(controls, latent, sample, position)
         facts = self.facts
         facts.batch, facts.dtype = batch, sample.dtype
-        active = tuple(i for i in facts.results if tick is None or plan[i].control.active(tick.step, tick.run.count))
-        key = (active, batch, sample.dtype, sample.device)
+        active = tuple(
+            index
+            for index in facts.results
+            if position is None or controls[index].control.active(position.step, position.run.count)
+        )
+        key = (active, batch, sample.dtype, sample.device, context_rows)
         if key not in self._sums:
-            parts = [facts.results[index].part for index in active]
+            parts = [placed(controls[index], facts.results[index], sample.device) for index in active]
             levels = range(len(self._site_map.all))
-            self._sums[key] = tuple(mix(parts, level, batch, sample) for level in levels)
-        self._additions = self._sums[key]
+            sites = tuple(mix(parts, level, batch, sample) for level in levels)
+            self._sums[key] = Sums(sites, mix_tokens(parts, batch, context_rows))
+        self._now = self._sums[key]
 
-    def _compute(self, plan: Plan, latent: tuple[int, int], sample: torch.Tensor, tick: Tick | None) -> None:
-        """Run the adapters of all controls that will act."""
-        run = None if tick is None else tick.run
-        for bound in plan:
+    def _compute(
+        self, controls: BoundControls, latent: tuple[int, int], sample: torch.Tensor, position: StepPosition | None
+    ) -> None:
+        """Run the adapters of all controls that will act; those whose pictures the running call knows are kept."""
+        run = None if position is None else position.run
+        for bound in controls:
             _check_window(bound, run)
+        before = self.facts
+        kept: dict[int, Computed] = {}
+        if before.latent == latent and not (position is not None and position.fresh):
+            kept = {id(before.controls[index].pictures): result for index, result in before.results.items()}
         self._sums = {}
-        computed = self.facts.computed if self.facts.plan is plan else 0
+        computed = before.computed if before.controls is controls else 0
         self.facts = CallFacts()
         results = {
-            index: compute(bound, latent, sample.device) for index, bound in enumerate(plan) if not bound.control.silent
+            index: kept.get(id(bound.pictures)) or compute(bound, latent, sample.device)
+            for index, bound in enumerate(controls)
+            if not bound.control.silent
         }
-        self.facts = CallFacts(plan, run, None, latent, sample.dtype, computed + 1, results)
+        self.facts = CallFacts(controls, run, None, latent, sample.dtype, computed + 1, results)
 
 
 def _check_window(bound: BoundControl, run: Run | None) -> None:

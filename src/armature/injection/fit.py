@@ -9,36 +9,63 @@ from armature.injection.sites import SiteMap
 _MADE_FOR = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
 
 
-def check_fit(adapter: Adapter, site_map: SiteMap, name: str) -> None:
+def check_fit(adapter: Adapter, site_map: SiteMap, context: int | None, name: str) -> tuple[str, ...]:
     """Raise AttachError when an adapter's features have other widths, another count or other sizes than the sites.
 
+    context: width of the U-Net's text context, or None where it has none. Returns notes on what is left unused.
     An SDXL adapter has the widths of an SD 1.x adapter; what tells them apart is where their maps are halved.
     """
     spec = adapter.spec
-    expected, found = [], []
-    if spec.levels not in site_map.counts:
-        found.append(f"{spec.levels} feature maps")
-        expected.append(f"{' or '.join(map(str, site_map.counts))} feature maps")
-    elif spec.channels != site_map.widths[: spec.levels]:
-        found.append(f"widths {list(spec.channels)}")
-        expected.append(f"widths {list(site_map.widths)}")
-    halved = [level for level, down in enumerate(spec.downs) if down and level]
+    _check_tokens(adapter, site_map, context, name)
+    if not spec.maps:
+        return ()
+    given, notes = spec.maps, ()
+    sites = len(site_map.all)
+    if adapter.surplus_map and len(given) == sites + 1:
+        given = given[:sites]
+        notes = (f"Feature map {sites} is left unused: the network gives one more than this U-Net takes.",)
+    widths = tuple(one.channels for one in given)
+    has, takes = [], []
+    if len(given) not in site_map.counts:
+        has.append(f"{len(given)} feature maps")
+        takes.append(f"{' or '.join(map(str, site_map.counts))} feature maps")
+    elif widths != site_map.widths[: len(given)]:
+        has.append(f"widths {list(widths)}")
+        takes.append(f"widths {list(site_map.widths)}")
+    halved = [level for level in range(1, len(given)) if given[level].stride > given[level - 1].stride]
     wanted = _halved(site_map)
-    if halved != [level for level in wanted if level < spec.levels]:
-        found.append(f"maps halved before levels {halved}")
-        expected.append(f"maps halved before levels {wanted}")
-    if found:
-        family = f", made for {_MADE_FOR[adapter.card.family]}" if adapter.card.family in _MADE_FOR else ""
+    if halved != [level for level in wanted if level < len(given)]:
+        has.append(f"maps halved before levels {halved}")
+        takes.append(f"maps halved before levels {wanted}")
+    if has:
         raise AttachError(
-            f"The {name} adapter ({spec.network}{family}) does not fit {site_map.title}: it has "
-            f"{', '.join(found)}; this U-Net takes {', '.join(expected)}. "
+            f"{_called(adapter, name)} does not fit {site_map.title}: it has "
+            f"{', '.join(has)}; this U-Net takes {', '.join(takes)}. "
             f"Use an adapter made for {_MADE_FOR[site_map.layout]} of these widths, or another base model."
         )
+    return notes
 
 
 def cell_size(adapter: Adapter, site_map: SiteMap) -> float:
     """How many pixels of the control, per side, make one cell of the latent: 8 for all published adapters."""
-    return adapter.spec.stride / 2 ** site_map.sites[0].halvings
+    maps = adapter.spec.maps
+    return maps[0].stride / 2 ** site_map.sites[0].halvings if maps else 8.0
+
+
+def _check_tokens(adapter: Adapter, site_map: SiteMap, context: int | None, name: str) -> None:
+    tokens = adapter.spec.tokens
+    if tokens is None or tokens.width == context:
+        return
+    takes = "has no text context" if context is None else f"has a text context of width {context}"
+    raise AttachError(
+        f"{_called(adapter, name)} does not fit {site_map.title}: it gives tokens of width {tokens.width}, and this "
+        f"U-Net {takes}. Use an adapter made for a base with this text encoder, or another base model."
+    )
+
+
+def _called(adapter: Adapter, name: str) -> str:
+    family = f", made for {_MADE_FOR[adapter.card.family]}" if adapter.card.family in _MADE_FOR else ""
+    return f"The {name} adapter ({adapter.spec.network}{family})"
 
 
 def _halved(site_map: SiteMap) -> list[int]:

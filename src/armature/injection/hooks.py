@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,8 @@ from torch.utils.hooks import RemovableHandle
 
 from armature.adapters.features import Features
 from armature.errors import AttachError
-from armature.injection.sites import Site, find_sites
+from armature.injection.context import ContextAddition, context_width, with_context
+from armature.injection.sites import Site, find_sites, plain_module
 
 
 @dataclass(frozen=True)
@@ -95,42 +96,62 @@ class Injection:
     backward() too when the U-Net checkpoints its gradients.
     """
 
-    def __init__(self, unet: nn.Module, features: Features | None = None) -> None:
-        self._unet = unet
+    def __init__(
+        self, unet: nn.Module, features: Features | None = None, conditional: Sequence[bool] = (True,)
+    ) -> None:
+        self._unet = plain_module(unet)
+        self._outer = unet
         self.site_map = find_sites(unet)
+        self._context_width = context_width(self._unet)
         self._additions: tuple[Addition | None, ...] = ()
+        self._context: tuple[ContextAddition, ...] = ()
         self._handles: list[RemovableHandle] = []
-        self.set(features)
+        self.set(features, conditional)
 
-    def set(self, features: Features | None) -> None:
+    def set(self, features: Features | None, conditional: Sequence[bool] = (True,)) -> None:
         """Add these features from now on, or nothing.
 
-        features: one map per site, each of batch 1 or the U-Net's batch; in the U-Net's precision or another.
+        features: maps, one per site, or tokens for the text context, or both; each of batch 1 or the batch of one
+        guidance copy; in the U-Net's precision or another.
+        conditional: for every guidance copy in the U-Net's batch, in order, whether it sees the prompt. Maps are added
+        to all of them; tokens go to those that do, and the others repeat the last tokens of their context.
         Raises AttachError when their number or widths do not fit.
         """
         empty: tuple[Addition | None, ...] = (None,) * len(self.site_map.all)
+        self._additions, self._context = empty, ()
         if features is None:
-            self._additions = empty
             return
         widths = tuple(feature.shape[1] for feature in features.maps)
-        if features.tokens is not None or len(widths) not in self.site_map.counts or widths != self._widths(widths):
-            tokens = " and tokens" if features.tokens is not None else ""
+        count = len(widths)
+        if count and (count not in self.site_map.counts or widths != self.site_map.widths[:count]):
             raise AttachError(
-                f"Features with maps of widths {list(widths)}{tokens} do not fit {self.site_map.title}; "
-                "give one map per site, of the site's width, and no tokens."
+                f"Features with maps of widths {list(widths)} do not fit {self.site_map.title}; "
+                "give one map per site, of the site's width."
             )
-        additions = tuple(Addition(feature) for feature in features.maps)
-        self._additions = additions + empty[len(additions) :]
-
-    def _widths(self, widths: tuple[int, ...]) -> tuple[int, ...]:
-        return self.site_map.widths[: len(widths)]
+        copies, batch = len(conditional), features.batch
+        if (tokens := features.tokens) is not None:
+            if tokens.shape[2] != self._context_width:
+                raise AttachError(
+                    f"Tokens of width {tokens.shape[2]} do not fit {self.site_map.title}, whose text context has the "
+                    f"width {self._context_width}; use an adapter made for this text encoder."
+                )
+            rows = None if all(conditional) else torch.tensor(conditional).repeat_interleave(batch)
+            self._context = (ContextAddition(tokens.repeat(copies, 1, 1), rows),)
+        # A map of batch 1 is broadcast over all rows; others lie once in every copy.
+        divided = None if batch == 1 or copies == 1 else (copies, batch)
+        maps = [Addition(value if divided is None else value[None], divided) for value in features.maps]
+        self._additions = (*maps, *empty[count:])
 
     def __enter__(self) -> Injection:
         if self._handles:
             raise AttachError("This injection is already active; leave its `with` block first, or make another one.")
-        forget_compiled(self._unet)
+        forget_compiled(self._outer)
         self._handles = register_site_hooks(self.site_map.all, lambda index: self._additions[index])
+        self._handles.append(self._unet.register_forward_pre_hook(self._extend, with_kwargs=True))
         return self
+
+    def _extend(self, unet: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return with_context(arguments, named, self._context) if self._context else None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -138,12 +159,12 @@ class Injection:
         remove_hooks(self._handles)
 
 
-def injected(unet: nn.Module, features: Features | None = None) -> Injection:
+def injected(unet: nn.Module, features: Features | None = None, conditional: Sequence[bool] = (True,)) -> Injection:
     """Add features to a U-Net inside a `with` block, as they are: for training, and wherever no pipeline runs.
 
-    unet: see find_sites. features: see Injection.set; gradients flow through the U-Net to them.
+    unet: see find_sites. features, conditional: see Injection.set; gradients flow through the U-Net to the features.
     Returns the context manager; nothing is touched before it is entered, and nothing is left after it.
     Raises AttachError when the features do not fit.
     Source: paper equation 5, F_enc[i] <- F_enc[i] + F[i].
     """
-    return Injection(unet, features)
+    return Injection(unet, features, conditional)

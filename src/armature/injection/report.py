@@ -9,20 +9,24 @@ from dataclasses import dataclass
 class ControlReport:
     """One control of an attachment.
 
-    name: kind of the adapter. weights: the weight of every feature map, finest first.
+    name: kind of the adapter. weights: the weight of every feature map, finest first, or of the tokens.
+    guidance_half: "both" or "conditional".
     active: steps of the last call on which it acts, or None before the first one and outside a pipeline.
     calls: U-Net calls on which it acts; more than the steps for samplers of order 2.
     picture: (height, width) in pixels at which the adapter saw its control, or None when it has not run.
-    maps: (height, width) of every feature map. dtype: the adapter's precision.
+    maps: (height, width) of every feature map. tokens: how many the text context gets, or None.
+    dtype: the adapter's precision.
     notes: what was done to the control, as sentences.
     """
 
     name: str
     weights: tuple[float, ...]
+    guidance_half: str
     active: tuple[int, ...] | None
     calls: int | None
     picture: tuple[int, int] | None
     maps: tuple[tuple[int, int], ...]
+    tokens: int | None
     dtype: str
     notes: tuple[str, ...]
 
@@ -63,7 +67,12 @@ def _control_lines(control: ControlReport, steps: int | None) -> list[str]:
     line = f"  {control.name}: weights {weights}"
     if control.active is not None:
         line += f"; active on {len(control.active)} of {steps} steps ({control.calls} U-Net calls)"
+    if control.guidance_half != "both":
+        line += f"; on the {control.guidance_half} half"
     if control.picture is not None:
-        sizes = ", ".join(f"{width}x{height}" for height, width in control.maps)
-        line += f"; seen at {control.picture[1]} x {control.picture[0]} px, maps {sizes}, {control.dtype}"
+        line += f"; seen at {control.picture[1]} x {control.picture[0]} px"
+    if control.maps:
+        line += f", maps {', '.join(f'{width}x{height}' for height, width in control.maps)}, {control.dtype}"
+    if control.tokens is not None:
+        line += f"; {control.tokens} tokens, {control.dtype}"
     return [line, *(f"    {note}" for note in control.notes)]

@@ -27,7 +27,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Tick:
+class StepPosition:
     """One U-Net call, placed: the run, the step in it, and whether a new pipeline call began here."""
 
     run: Run
@@ -35,7 +35,7 @@ class Tick:
     fresh: bool
 
 
-class StepClock:
+class StepTracker:
     """Follows the calls of a U-Net through the scheduler's timesteps.
 
     Nothing of the pipeline or the scheduler is touched. A new pipeline call is one whose scheduler has new timesteps
@@ -47,7 +47,7 @@ class StepClock:
         self._run: Run | None = None
         self._position = -1
 
-    def tick(self, pipeline: Any, timestep: Any) -> Tick | None:
+    def locate(self, pipeline: Any, timestep: Any) -> StepPosition | None:
         """Place a U-Net call; None when its timestep is none of the scheduler's (a call from outside a pipeline)."""
         scheduler = getattr(pipeline, "scheduler", None)
         timesteps = getattr(scheduler, "timesteps", None)
@@ -55,7 +55,7 @@ class StepClock:
             return None
         same = self._timesteps is not None and _storage(timesteps) == _storage(self._timesteps)
         begin = _begin_index(scheduler)
-        position = _locate(timesteps, timestep, self._position if same else (begin or 0) - 1)
+        position = _position(timesteps, timestep, self._position if same else (begin or 0) - 1)
         if position is None:
             return None
         run, fresh = self._run, not same or position < self._position
@@ -63,7 +63,7 @@ class StepClock:
             run = plan_run(scheduler, timesteps, position, _planned(pipeline))
         # The tensor is kept: its memory, by which it is recognised, must not be given to another one meanwhile.
         self._timesteps, self._run, self._position = timesteps, run, position
-        return Tick(run, run.steps[position - run.begin], fresh)
+        return StepPosition(run, run.steps[position - run.begin], fresh)
 
 
 def plan_run(scheduler: Any, timesteps: torch.Tensor, position: int, planned: int | None) -> Run:
@@ -106,7 +106,7 @@ def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _locate(timesteps: torch.Tensor, timestep: Any, last: int) -> int | None:
+def _position(timesteps: torch.Tensor, timestep: Any, last: int) -> int | None:
     """Position of a timestep among the scheduler's.
 
     Pipelines iterate over the scheduler's tensor and hand the U-Net views of it, whose offset tells the position

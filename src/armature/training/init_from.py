@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from armature.adapters.base import Adapter
-from armature.adapters.spec import AdapterSpec
 from armature.checkpoints.load import load_adapter
 from armature.errors import CheckpointError, RecipeError
 
@@ -70,9 +69,9 @@ def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
     ]
     if not taken:
         raise RecipeError(
-            f"adapter.start is {source!r}, a {start.spec.network} adapter with the widths {list(start.spec.channels)}, "
+            f"adapter.start is {source!r}, a {start.spec.network} adapter with the widths {_widths(start)}, "
             f"which has no layer in common with the {adapter.spec.network} adapter with the widths "
-            f"{list(adapter.spec.channels)} that the base {base!r} needs; leave adapter.start out."
+            f"{_widths(adapter)} that the base {base!r} needs; leave adapter.start out."
         )
     with torch.no_grad():
         for name in taken:
@@ -92,13 +91,9 @@ def _layers(adapter: Adapter) -> dict[str, dict[str, torch.Tensor]]:
     found: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in adapter.state_dict(keep_vars=True).items():
         layer, _, part = name.rpartition(".")
-        found.setdefault(_place(layer, adapter.spec), {})[part] = tensor
+        found.setdefault(type(adapter).layer_place(layer, adapter.spec), {})[part] = tensor
     return found
 
 
-def _place(layer: str, spec: AdapterSpec) -> str:
-    """The layer's name by level and block: the full networks count blocks through, whatever a level has of them."""
-    if spec.network == "light" or not layer.startswith("body."):
-        return layer
-    _, number, part = layer.split(".", 2)
-    return f"level {int(number) // spec.blocks} block {int(number) % spec.blocks} {part}"
+def _widths(adapter: Adapter) -> list[int]:
+    return [feature.channels for feature in adapter.spec.maps]

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from armature.adapters.build import build_adapter
+from armature.adapters.registry import build_adapter
 from armature.injection.hooks import injected
 from armature.training.setup import Setup
 
@@ -119,7 +119,8 @@ def _inputs(setup: Setup, unet: Any) -> tuple[dict[str, Any], torch.Tensor]:
             "text_embeds": torch.empty(count, pooled, dtype=unet.dtype),
             "time_ids": torch.empty(count, 6, dtype=unet.dtype),
         }
-    return inputs, torch.empty(count, setup.adapter.spec.in_channels, side, side, dtype=setup.precision)
+    network = type(setup.adapter)
+    return inputs, network.empty_condition(setup.adapter.spec, count, (side, side), setup.precision)
 
 
 def _storage(tensor: torch.Tensor) -> int:

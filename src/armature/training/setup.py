@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from armature.adapters.base import Adapter, AdapterCard
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import AdapterSpec, Network, full_spec, full_xl_spec, light_spec
+from armature.adapters.base import Adapter, AdapterCard, BaseShape
+from armature.adapters.readers import reader_notes
+from armature.adapters.registry import NETWORKS, build_adapter, find_network
+from armature.adapters.spec import AdapterSpec, MapShape
 from armature.bases.open import EMBEDDED, Base, open_base
-from armature.checkpoints.config import diffusers_obstacle
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
-from armature.injection.sites import SiteMap, find_sites
+from armature.injection.sites import find_sites
 from armature.training.init_from import Warmth, load_start, warm_up
 from armature.training.recipe.model import AdapterSettings, Precision, Recipe
 from armature.training.trainer.step import freeze
@@ -41,7 +41,7 @@ class Setup:
     @property
     def stride(self) -> int:
         """Sides of pictures and maps are multiples of it, in pixels: a whole cell of the latent and of the stem."""
-        return max(self.base.stride, self.adapter.spec.stride)
+        return max(self.base.stride, self.adapter.spec.size_multiple)
 
     @property
     def device(self) -> torch.device:
@@ -52,9 +52,8 @@ class Setup:
     def notes(self) -> tuple[str, ...]:
         """What a person should know before training starts."""
         warmth = () if self.warmth is None else self.warmth.notes
-        if (obstacle := diffusers_obstacle(self.adapter.spec)) is None:
-            return warmth
-        return (*warmth, f"The finished folder will open in Armature alone: {obstacle}.")
+        # Both layouts are written at the end; a program that reads either is served.
+        return (*warmth, *reader_notes(type(self.adapter).readers(self.adapter.spec)))
 
 
 def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup:
@@ -103,8 +102,8 @@ def training_contract(settings: AdapterSettings, base: Base, start: Adapter | No
     start: an adapter of the same kind passes on its channels where the recipe leaves them open.
     """
     channels: int | None = settings.channels
-    if channels is None and start is not None and start.card.kind == settings.kind and start.spec.in_channels in (1, 3):
-        channels = start.spec.in_channels
+    if channels is None and start is not None and start.card.kind == settings.kind:
+        channels = start.spec.picture_channels if start.spec.picture_channels in (1, 3) else None
     source = f"{EMBEDDED}:{settings.kind}" if base.embedded else None
     return contract_for(settings.kind, in_channels=channels, family=base.family, source=source)
 
@@ -117,34 +116,35 @@ def adapter_spec(
     start: of the adapter that the training starts from; what the recipe cannot say, or leaves out, is taken from it.
     Raises RecipeError, naming base and adapter, when such a network does not fit the base.
     """
-    site_map = find_sites(base.pipeline.unet)
-    network: Network = settings.network if settings.network != "auto" else _usual_network(base)
-    alike = start is not None and start.network == network
-    blocks = settings.blocks or (start.blocks if start is not None and alike else 4 if network == "light" else 2)
-    channels, widths = contract.channels, site_map.widths
+    shape = base_shape(base)
+    name = settings.network if settings.network != "auto" else _usual_network(shape, contract)
+    network = find_network(name)
+    options = {"blocks": settings.blocks or 0, "divisor": settings.divisor}
+    like = start if start is not None and start.network == name else None
     try:
-        if network == "light":
-            spec = light_spec(channels, widths, blocks=blocks, stride=base.stride, divisor=settings.divisor)
-        elif network == "full_xl":
-            spec = full_xl_spec(channels, widths, blocks=blocks, stride=2 * base.stride)
-        else:
-            spec = full_spec(channels, widths, blocks=blocks, stride=base.stride)
-        if start is not None and alike:
-            spec = replace(spec, kernel=start.kernel, skep=start.skep, conv_down=start.conv_down)
+        spec = network.spec_for(shape, channels=contract.channels, options=options, start=like)
     except CheckpointError as error:
-        raise RecipeError(f"{_pair(network, settings, base)} do not fit: {error}") from error
-    _check_fit(spec, site_map, settings, base)
+        raise RecipeError(f"{_pair(name, settings, base)} do not fit: {error}") from error
+    _check_fit(spec, shape, settings, contract, base)
     return spec
 
 
-def _check_fit(spec: AdapterSpec, site_map: SiteMap, settings: AdapterSettings, base: Base) -> None:
+def base_shape(base: Base) -> BaseShape:
+    """What the base takes of an adapter."""
+    sites = find_sites(base.pipeline.unet).all
+    return BaseShape(tuple(MapShape(site.channels, base.stride * 2**site.halvings) for site in sites), base.stride)
+
+
+def _check_fit(
+    spec: AdapterSpec, shape: BaseShape, settings: AdapterSettings, contract: InputContract, base: Base
+) -> None:
     """Every feature map must meet an output of its own size."""
-    wanted = [base.stride * 2**site.halvings for site in site_map.all]
-    if list(spec.level_strides) != wanted:
+    strides, wanted = [one.stride for one in spec.maps], [one.stride for one in shape.maps]
+    if strides != wanted:
         raise RecipeError(
             f"{_pair(spec.network, settings, base)} do not fit: the network's maps are the picture's size divided by "
-            f"{list(spec.level_strides)}, and {site_map.title} takes {wanted}. Use adapter.network = "
-            f"'{_usual_network(base)}', or 'auto'."
+            f"{strides}, and {find_sites(base.pipeline.unet).title} takes {wanted}. Use adapter.network = "
+            f"'{_usual_network(shape, contract)}', or 'auto'."
         )
 
 
@@ -162,8 +162,19 @@ def _check_base(base: Base, recipe: Recipe) -> None:
         )
 
 
-def _usual_network(base: Base) -> Network:
-    return "full_xl" if base.family == "sdxl" else "full"
+def _usual_network(shape: BaseShape, contract: InputContract) -> str:
+    """The first network from a condition map whose features meet the base's sites."""
+    for name, network in NETWORKS.items():
+        if network.takes == "condition map":
+            try:
+                spec = network.spec_for(shape, channels=contract.channels, options={})
+            except CheckpointError:
+                continue
+            if spec.maps == shape.maps:
+                return name
+    raise RecipeError(
+        f"No network gives maps of the strides {[one.stride for one in shape.maps]} that this base takes."
+    )
 
 
 def _pair(network: str, settings: AdapterSettings, base: Base) -> str:

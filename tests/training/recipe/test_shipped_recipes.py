@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from armature.adapters.build import build_adapter
+from armature.adapters.registry import build_adapter
 from armature.bases.open import Base, open_base
 from armature.injection.sites import find_sites
 from armature.training.recipe.load import load_recipe, recipe_text

@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 
-from armature.adapters.build import build_adapter
-from armature.adapters.spec import full_spec
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.registry import build_adapter
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.trainer.step import Batch, adapter_loss, alphas_of, freeze
@@ -26,7 +26,7 @@ def parts():
         down_block_types=(*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
         up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
     ).eval()
-    adapter = build_adapter(full_spec(1, WIDTHS, blocks=1))
+    adapter = build_adapter(FullSpec(1, WIDTHS, blocks=1))
     batch = Batch(torch.randn(2, 4, 8, 8), torch.randn(2, 5, 8), torch.rand(2, 1, 64, 64))
     return unet, adapter, batch, torch.tensor([200, 900]), torch.randn(2, 4, 8, 8)
 

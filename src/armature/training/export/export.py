@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from armature.adapters.base import Adapter, AdapterCard
-from armature.checkpoints.save import write_folder, write_original
+from armature.adapters.save import save_adapter
 from armature.errors import CheckpointError
 from armature.evaluation.files import write_picture, write_whole
 from armature.files import public_name
@@ -55,8 +55,8 @@ def export(
     lines = read_metrics(run)
     summary = Summary.of(recipe, adapter, lines, step=step, images=images, minutes=minutes)
     card = replace(adapter.card, kind=recipe.adapter.kind, metadata=_metadata(adapter.card, recipe, summary))
-    folder = write_folder(tensors, adapter.spec, card, run / FOLDER)
-    original = write_original(tensors, adapter.spec, card, run / ORIGINAL)
+    folder = save_adapter(adapter, run / FOLDER, tensors=tensors, card=card)
+    original = save_adapter(adapter, run / ORIGINAL, layout="original", tensors=tensors, card=card)
     curves = curve_pictures(lines)
     for name, picture in curves.items():
         write_picture(folder / name, picture)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
-from armature.adapters.spec import Network
+from armature.adapters.registry import NETWORKS
 from armature.conditions.kinds import canonical_kind
 from armature.conditions.registry import find_extractor
 from armature.data.settings import CacheSettings, DataSettings
@@ -53,11 +53,19 @@ class AdapterSettings(_Strict):
     """
 
     kind: str
-    network: Network | Literal["auto"] = "auto"
+    network: str = "auto"
     channels: Literal[1, 3] | None = None
     blocks: int | None = Field(default=None, ge=1, le=8)
     divisor: int = Field(default=4, ge=1, le=32)
     start: str | None = None
+
+    @field_validator("network")
+    @classmethod
+    def _network(cls, network: str) -> str:
+        trained = [name for name, one in NETWORKS.items() if one.takes == "condition map"]
+        if network not in ("auto", *trained):
+            raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(('auto', *trained))}")
+        return network
 
     @field_validator("kind")
     @classmethod

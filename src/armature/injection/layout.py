@@ -1,4 +1,4 @@
-"""How the batch of one U-Net call is made up, and how controls are laid along it."""
+"""How the batch of one U-Net call is made up, and how what controls give is broadcast along it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONTROLS, FRAMES = 1, 3
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchLayout:
     """The rows of one U-Net call, in order: guidance copies, then images (or videos), then frames.
 
     conditional: for every guidance copy, whether it sees the prompt; None when no pipeline tells.
@@ -35,7 +35,7 @@ class Batch:
         return things if self.copies == 1 else f"{things}, {self.copies} guidance copies"
 
 
-def read_batch(pipeline: Any, sample: torch.Tensor) -> Batch:
+def read_layout(pipeline: Any, sample: torch.Tensor) -> BatchLayout:
     """Read the make-up of a U-Net call.
 
     pipeline: the pipeline that makes the call, or None for a bare U-Net.
@@ -45,8 +45,8 @@ def read_batch(pipeline: Any, sample: torch.Tensor) -> Batch:
     frames = sample.shape[2] if sample.ndim == 5 else 1
     conditional = guidance_copies(pipeline)
     if conditional is None or rows % len(conditional):
-        return Batch(None, rows, frames)
-    return Batch(conditional, rows // len(conditional), frames)
+        return BatchLayout(None, rows, frames)
+    return BatchLayout(conditional, rows // len(conditional), frames)
 
 
 def guidance_copies(pipeline: Any) -> tuple[bool, ...] | None:
@@ -66,11 +66,11 @@ def guidance_copies(pipeline: Any) -> tuple[bool, ...] | None:
     return ((False,) if guided else ()) + (True,) + ((True,) if perturbed else ())
 
 
-def lay(value: torch.Tensor, batch: Batch, name: str) -> torch.Tensor:
-    """Lay the maps of one control along the batch, without copying any.
+def broadcast(value: torch.Tensor, batch: BatchLayout, name: str) -> torch.Tensor:
+    """Lay the maps or tokens of one control along the batch, without copying any.
 
-    value: (count, channels, height, width), one map per control picture.
-    Returns (1, controls, 1, frames, channels, height, width), broadcastable to the batch split as `split` says.
+    value: (count, ...), one entry per control picture.
+    Returns (1, controls, 1, frames, ...), broadcastable to the batch split as `split` says.
     One picture acts everywhere. Several are spread over the images as prompts are, each for as many images in a row
     as the count divides into; for video they may be one per frame, or one per frame of each video.
     Raises AttachError for any other count.
@@ -94,8 +94,8 @@ def _divides(count: int, images: int, spread: bool) -> bool:
     return count in (1, images) or (spread and images % count == 0)
 
 
-def common(values: list[torch.Tensor], batch: Batch) -> list[torch.Tensor]:
-    """Make laid values of several controls broadcastable against each other."""
+def common(values: list[torch.Tensor], batch: BatchLayout) -> list[torch.Tensor]:
+    """Make broadcast values of several controls broadcastable against each other."""
     counts = {value.shape[CONTROLS] for value in values} - {1}
     if len(counts) <= 1:
         return values
@@ -108,8 +108,8 @@ def common(values: list[torch.Tensor], batch: Batch) -> list[torch.Tensor]:
     ]
 
 
-def split(value: torch.Tensor, batch: Batch) -> tuple[int, ...] | None:
-    """How to divide the U-Net's rows so that a laid value fits; None when it needs no dividing."""
+def split(value: torch.Tensor, batch: BatchLayout) -> tuple[int, ...] | None:
+    """How to divide the U-Net's rows so that a broadcast value fits; None when it needs no dividing."""
     controls = value.shape[CONTROLS]
     if value.shape[:4] == (1, 1, 1, 1):
         return None
