@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 import armature
-from armature.conditions.edges import picture_scale
 from armature.conditions.extract import extract
 from armature.conditions.folder import Job, extract_folder
+from armature.conditions.picture.edges import picture_scale
 from armature.conditions.registry import find_extractor
 from armature.toyworld.scene import scene
 

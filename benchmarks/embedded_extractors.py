@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import armature
-from armature.conditions.embedded_annotator import annotate
+from armature.conditions.networks.annotate import annotate
 from armature.toyworld import Scene, scene
 from armature.toyworld.palette import CLASSES, SEG_TABLE
 

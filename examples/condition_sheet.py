@@ -13,8 +13,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from armature.conditions.extract import extract
-from armature.conditions.fit import fit_picture
-from armature.conditions.picture import read_picture
+from armature.conditions.picture.fit import fit_picture
+from armature.conditions.picture.reading import read_picture
 from armature.toyworld.scene import scene
 
 KINDS = ("canny", "sketch", "lineart", "softedge", "color", "tile", "grey")

@@ -37,7 +37,10 @@ ROOMS = (
 FLOOR = {name: height for height, names in enumerate(ROOMS) for name in names}
 
 # Sub-rooms in the same order; a room's own files, which lie beside them, may import all of them.
-SUB_ROOMS = {"data": ("sources", "samples", "encoding", "cache", "loader")}
+SUB_ROOMS = {
+    "conditions": ("picture", "pose", "networks", "extractors"),
+    "data": ("sources", "samples", "encoding", "cache", "loader"),
+}
 
 # Each is to go; none is to come.
 KNOWN = {"bases.open -> injection.sites"}

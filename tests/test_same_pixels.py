@@ -14,8 +14,8 @@ from armature.adapters.registry import build_adapter
 from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_control
 from armature.conditions.kinds import KINDS, Kind, contract_for, find_kind
-from armature.conditions.pose import Joint, Pose
-from armature.conditions.pose_drawing import draw_keypose, draw_pose
+from armature.conditions.pose.drawing import draw_keypose, draw_pose
+from armature.conditions.pose.pose import Joint, Pose
 from armature.conditions.registry import register, unregister
 from armature.data.encoding.batch import control_tensor, stack_controls
 from armature.data.samples.dataset import open_dataset

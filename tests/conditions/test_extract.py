@@ -19,7 +19,8 @@ OFFLINE = ("canny", "sketch", "lineart", "softedge", "color", "tile", "grey")
 
 def test_importing_the_room_pulls_in_no_heavy_library():
     code = (
-        "import sys, armature.conditions.control_map, armature.conditions.extract, armature.conditions.drawing\n"
+        "import sys, armature.conditions.control_map, armature.conditions.extract\n"
+        "import armature.conditions.picture.drawing\n"
         "from armature.conditions.registry import extractor_names, find_extractor\n"
         "[find_extractor(name) for name in extractor_names()]\n"
         "print([m for m in ('torch', 'transformers', 'cv2', 'numpy') if m in sys.modules])"

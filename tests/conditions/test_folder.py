@@ -8,8 +8,8 @@ from PIL import Image
 
 from armature.conditions import folder as folder_room
 from armature.conditions.extract import extract
-from armature.conditions.fit import fit_picture
 from armature.conditions.folder import Job, extract_file, extract_folder
+from armature.conditions.picture.fit import fit_picture
 from armature.errors import ConditionError
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from armature.conditions.pose import pose_from_rows
-from armature.conditions.pose_drawing import draw_pose
+from armature.conditions.pose.drawing import draw_pose
+from armature.conditions.pose.pose import pose_from_rows
 from armature.evaluation.joints import drawn_joints, joint_count, joint_share, joints_of
 from armature.toyworld import scene
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.arrays import array_values, is_tensor, tensor_to_numpy
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
-from armature.conditions.drawing import clean_values, recognise
-from armature.conditions.fit import Fit, fit_note, fit_values
 from armature.conditions.kinds import content_of
-from armature.conditions.picture import Pixels, read_pixels, to_picture
+from armature.conditions.picture.arrays import array_values, is_tensor, tensor_to_numpy
+from armature.conditions.picture.drawing import clean_values, recognise
+from armature.conditions.picture.fit import Fit, fit_note, fit_values
+from armature.conditions.picture.reading import Pixels, read_pixels, to_picture
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

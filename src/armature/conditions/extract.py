@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.picture import read_picture
+from armature.conditions.picture.reading import read_picture
 from armature.conditions.registry import find_extractor
 
 if TYPE_CHECKING:

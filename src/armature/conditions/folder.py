@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.extractor import Extractor
-from armature.conditions.fit import Fit, fit_picture
 from armature.conditions.kinds import Kind
-from armature.conditions.picture import SMALLEST_SIDE, read_picture
+from armature.conditions.picture.fit import Fit, fit_picture
+from armature.conditions.picture.reading import SMALLEST_SIDE, read_picture
 from armature.conditions.registry import UNREACHABLE, find_extractor, register_in_worker, registered_here
 from armature.errors import ArmatureError, ConditionError
 from armature.files import replacing

@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from armature.conditions.contract import NEAR_IS_BRIGHT, WHITE_ON_BLACK, InputContract, Order, with_channels
-from armature.conditions.fit import Content
+from armature.conditions.picture.fit import Content
 from armature.conditions.plugins import Plugins
-from armature.conditions.pose_mirror import mirrored_keypose, mirrored_openpose
+from armature.conditions.pose.mirror import mirrored_keypose, mirrored_openpose
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

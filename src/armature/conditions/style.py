@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.extractor import Weights
-from armature.conditions.learned import load_model, pixel_values
-from armature.conditions.picture import read_picture
+from armature.conditions.networks.loading import load_model, pixel_values
+from armature.conditions.picture.reading import read_picture
 
 if TYPE_CHECKING:
     import torch

@@ -178,7 +178,7 @@ def _has_people(control: np.ndarray) -> bool:
 def _found_joints(again: _Again, picture: np.ndarray) -> Joints:
     if again.name == "embedded:openpose":
         # Not by way of a drawing, where joints cover each other.
-        from armature.conditions.embedded_annotator import annotate
+        from armature.conditions.networks.annotate import annotate
 
         return joints_of(annotate(Image.fromarray(picture)).people)
     return drawn_joints(_Again(again.name, {**again.options, "allow_empty": True})(picture))

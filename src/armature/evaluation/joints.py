@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from armature.conditions.pose import Pose
+from armature.conditions.pose.pose import Pose
 from armature.toyworld.maps import WHEEL
 
 # Half the distance of neighbouring joint colours (85): limbs have 60 % of a colour and stay out, and so do most blends.

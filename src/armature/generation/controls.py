@@ -12,7 +12,7 @@ from armature.checkpoints.load import load_adapter
 from armature.conditions.control_map import PreparedControl, prepare_control
 from armature.conditions.extract import extract
 from armature.conditions.kinds import canonical_kind
-from armature.conditions.picture import read_pixels
+from armature.conditions.picture.reading import read_pixels
 from armature.conditions.registry import default_extractor
 from armature.devices import DeviceSpec
 from armature.errors import RecipeError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.fit import fit_note, fit_values
-from armature.conditions.picture import Pixels, read_pixels, to_picture
+from armature.conditions.picture.fit import fit_note, fit_values
+from armature.conditions.picture.reading import Pixels, read_pixels, to_picture
 from armature.errors import ArmatureError, ConditionError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.picture import read_pixels
+from armature.conditions.picture.reading import read_pixels
 from armature.errors import ArmatureError, ConditionError, RecipeError
 from armature.generation.samplers import SAMPLERS
 from armature.generation.settings import ControlSettings, Settings

@@ -139,7 +139,7 @@ def name_picture(source: Any) -> PictureName:
         return PictureName(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     import numpy as np
 
-    from armature.conditions.arrays import is_tensor, tensor_to_numpy
+    from armature.conditions.picture.arrays import is_tensor, tensor_to_numpy
 
     pixels = np.asarray(tensor_to_numpy(source) if is_tensor(source) else source)
     return PictureName("(given)", hashlib.sha256(pixels.tobytes()).hexdigest())

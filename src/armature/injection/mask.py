@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from armature.conditions.arrays import array_values, is_tensor, tensor_to_numpy
-from armature.conditions.picture import read_pixels
+from armature.conditions.picture.arrays import array_values, is_tensor, tensor_to_numpy
+from armature.conditions.picture.reading import read_pixels
 from armature.errors import AttachError
 
 

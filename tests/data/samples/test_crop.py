@@ -5,7 +5,7 @@ import pytest
 from picture_folders import opened, png, write_folder
 from PIL import Image
 
-from armature.conditions.fit import fit_values, resize
+from armature.conditions.picture.fit import fit_values, resize
 from armature.data.samples.buckets import make_buckets
 from armature.data.samples.crop import Window, place_window
 from armature.data.samples.flip import may_flip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from picture_folders import opened, png, write_folder
 
-from armature.conditions.pose_mirror import mirrored_openpose
+from armature.conditions.pose.mirror import mirrored_openpose
 from armature.data.sources.toyworld import ToyworldSource
 from armature.errors import DatasetError
 from armature.toyworld import scene

@@ -5,7 +5,7 @@ import pytest
 from picture_folders import lines, picture, settings, write_folder
 from PIL import Image
 
-from armature.conditions.picture import read_picture
+from armature.conditions.picture.reading import read_picture
 from armature.data.sources.byte_source import FilePart
 from armature.data.sources.open import open_source
 from armature.data.sources.reading import read_upright, upright_size

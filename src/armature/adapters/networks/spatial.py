@@ -17,7 +17,7 @@ from armature.adapters.base import Adapter, PreparedCondition
 from armature.adapters.readers import A1111, COMFY, DIFFUSERS, INVOKE, Reader
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes, at_least_one
 from armature.conditions.control_map import prepare_control
-from armature.conditions.picture import read_pixels
+from armature.conditions.picture.reading import read_pixels
 from armature.errors import ConditionError
 
 SD_CHANNELS = (320, 640, 1280, 1280)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.conditions.extractor import Extractor, Option, Weights
 from armature.conditions.kinds import contract_for
-from armature.conditions.learned import DEVICE, PRECISION, load_model, pixel_values
+from armature.conditions.networks.loading import DEVICE, PRECISION, load_model, pixel_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def depth(picture: Image.Image, model: str, device: str, precision: str) -> Imag
     import torch
     from torch.nn import functional as F
 
-    from armature.conditions.edges import to_map
+    from armature.conditions.picture.edges import to_map
 
     network, processor = load_model("depth", model, device, precision, weights=WEIGHTS, offline=EXTRACTOR.offline)
     with torch.inference_mode():

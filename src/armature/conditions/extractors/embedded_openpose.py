@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.embedded_annotator import annotate
 from armature.conditions.extractor import Extractor, Option
 from armature.conditions.kinds import contract_for
-from armature.conditions.pose_drawing import draw_pose
+from armature.conditions.networks.annotate import annotate
+from armature.conditions.pose.drawing import draw_pose
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

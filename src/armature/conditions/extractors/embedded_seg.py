@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.embedded_annotator import annotate
 from armature.conditions.extractor import Extractor
 from armature.conditions.kinds import contract_for
+from armature.conditions.networks.annotate import annotate
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from armature.conditions.extractor import Extractor, Option, Weights
 from armature.conditions.kinds import contract_for
-from armature.conditions.learned import DEVICE, load_network
+from armature.conditions.networks.loading import DEVICE, load_network
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,8 +19,8 @@ def hed(picture: Image.Image, weights: str | None, device: str) -> Image.Image:
     import numpy as np
     import torch
 
-    from armature.conditions.edges import to_map
     from armature.conditions.networks.hed import HED
+    from armature.conditions.picture.edges import to_map
 
     network = load_network(HED, weights, device, weights=WEIGHTS, offline="softedge")
     tones = np.asarray(picture.convert("RGB"), dtype=np.float32)

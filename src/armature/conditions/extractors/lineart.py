@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armature.conditions.edges import lab, picture_scale, to_map
 from armature.conditions.extractor import Extractor, Option
 from armature.conditions.kinds import contract_for
+from armature.conditions.picture.edges import lab, picture_scale, to_map
 
 if TYPE_CHECKING:
     import numpy as np

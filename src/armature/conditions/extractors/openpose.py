@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from armature.conditions.extractor import Extractor
 from armature.conditions.kinds import contract_for
-from armature.conditions.people import DETECTOR_WEIGHTS, OPTIONS, POSE_WEIGHTS, find_people
-from armature.conditions.pose import pose_from_coco
-from armature.conditions.pose_drawing import draw_pose
+from armature.conditions.networks.people import DETECTOR_WEIGHTS, OPTIONS, POSE_WEIGHTS, find_people
+from armature.conditions.pose.drawing import draw_pose
+from armature.conditions.pose.pose import pose_from_coco
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from armature.conditions.extractor import Extractor, Option, Weights
 from armature.conditions.kinds import contract_for
-from armature.conditions.learned import DEVICE, load_network
+from armature.conditions.networks.loading import DEVICE, load_network
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,8 +27,8 @@ def pidinet(picture: Image.Image, threshold: float | None, weights: str | None, 
     import numpy as np
     import torch
 
-    from armature.conditions.edges import to_map
     from armature.conditions.networks.pidinet import PiDiNet
+    from armature.conditions.picture.edges import to_map
 
     network = load_network(PiDiNet, weights, device, weights=WEIGHTS, offline="sketch")
     tones = np.asarray(picture.convert("RGB"), dtype=np.float32) / np.float32(255)

@@ -8,7 +8,7 @@ from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_pixels
 from armature.conditions.extractor import Extractor, Option
 from armature.conditions.kinds import contract_for
-from armature.conditions.picture import to_picture
+from armature.conditions.picture.reading import to_picture
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

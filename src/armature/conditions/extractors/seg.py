@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from armature.conditions.extractor import Extractor, Option, Weights
 from armature.conditions.kinds import contract_for
-from armature.conditions.learned import DEVICE, PRECISION, load_model, pixel_values
+from armature.conditions.networks.loading import DEVICE, PRECISION, load_model, pixel_values
 from armature.conditions.palettes import PALETTES, class_map, paint
 from armature.errors import ConditionError
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from armature.conditions.edges import contour_strength, lab, link, picture_scale, stroke, thin, thresholds, to_map
 from armature.conditions.extractor import Extractor, Option
 from armature.conditions.kinds import contract_for
+from armature.conditions.picture.edges import (
+    contour_strength,
+    lab,
+    link,
+    picture_scale,
+    stroke,
+    thin,
+    thresholds,
+    to_map,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +55,7 @@ def _drawn_lines(picture: Image.Image) -> np.ndarray | None:
     """The lines (H, W) of a picture that is a drawing or a map of lines already; None for any other."""
     import numpy as np
 
-    from armature.conditions.drawing import clean_values, recognise
+    from armature.conditions.picture.drawing import clean_values, recognise
 
     values = np.asarray(picture, dtype=np.float32) / np.float32(255)
     values = values.reshape(*values.shape[:2], -1)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from armature.conditions.fit import Content, resize
+from armature.conditions.picture.fit import Content, resize
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from armature.conditions.drawing import clean_values
+from armature.conditions.picture.drawing import clean_values
 from armature.errors import ConditionError, DatasetError
 
 # Paper whiter than this needs no cleaning, only inversion.

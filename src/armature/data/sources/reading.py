@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from armature.conditions.picture import LIMIT_NAME, SMALLEST_SIDE, pixel_limit, read_pixels
+from armature.conditions.picture.reading import LIMIT_NAME, SMALLEST_SIDE, pixel_limit, read_pixels
 from armature.data.sources.byte_source import Part
 from armature.errors import ConditionError
 

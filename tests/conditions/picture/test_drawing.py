@@ -3,8 +3,8 @@ import pytest
 from drawings import lines, photo, photographed
 from PIL import Image
 
-from armature.conditions.drawing import clean_drawing, recognise
-from armature.conditions.picture import read_pixels
+from armature.conditions.picture.drawing import clean_drawing, recognise
+from armature.conditions.picture.reading import read_pixels
 from armature.errors import ConditionError
 
 TRUTH = np.asarray(lines()) > 127

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from armature.conditions.pose import JOINTS
+from armature.conditions.pose.pose import JOINTS
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

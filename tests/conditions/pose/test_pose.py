@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from armature.conditions.pose import (
+from armature.conditions.pose.drawing import draw_keypose, draw_pose
+from armature.conditions.pose.pose import (
     Joint,
     Pose,
     PoseSheet,
@@ -13,7 +14,6 @@ from armature.conditions.pose import (
     read_poses,
     write_poses,
 )
-from armature.conditions.pose_drawing import draw_keypose, draw_pose
 from armature.errors import ConditionError
 from armature.toyworld.maps import LIMBS, WHEEL
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from armature.conditions.pose import Joint, Pose
+from armature.conditions.pose.pose import Joint, Pose
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

@@ -140,6 +140,6 @@ def stroke(lines: np.ndarray, width: float) -> np.ndarray:
 
 def to_map(values: np.ndarray) -> Image.Image:
     """Float (H, W) in 0..1 as an 8-bit picture of mode "L"."""
-    from armature.conditions.picture import to_picture
+    from armature.conditions.picture.reading import to_picture
 
     return to_picture(values[..., None])

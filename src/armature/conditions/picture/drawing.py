@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from armature.conditions.picture import read_pixels, to_picture
+from armature.conditions.picture.reading import read_pixels, to_picture
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from drawings import photo
 from PIL import Image
 from torch.nn import functional as F
 
-from armature.conditions import learned
 from armature.conditions.extract import extract
 from armature.conditions.extractors.depth import brightness
+from armature.conditions.networks import loading
 from armature.conditions.networks.hed import HED
+from armature.conditions.networks.people import decode_heatmaps
 from armature.conditions.networks.pidinet import DifferenceConv, PiDiNet
 from armature.conditions.palettes import class_map, paint, palette_colours, palette_names
-from armature.conditions.people import decode_heatmaps
-from armature.conditions.pose import pose_from_coco
+from armature.conditions.pose.pose import pose_from_coco
 from armature.conditions.style import style_states
 from armature.errors import ConditionError
 
@@ -332,10 +332,10 @@ def test_device_and_precision(depth_model):
 
 
 def test_models_stay_loaded(depth_model):
-    learned._load_model.cache_clear()
+    loading._load_model.cache_clear()
     for _ in range(2):
         extract("depth", photo(40), model=depth_model, device="cpu")
-    assert learned._load_model.cache_info().misses == 1
+    assert loading._load_model.cache_info().misses == 1
 
 
 def test_style_states_are_the_vision_towers(tmp_path):

@@ -96,7 +96,7 @@ def _load_model(task: Task, source: str, device: str, precision: str) -> tuple[A
         "vision": transformers.CLIPVisionModel,
     }
     model = classes[task].from_pretrained(source, dtype=getattr(torch, precision))
-    # ViTPose's own processor needs SciPy; people.py does its work.
+    # ViTPose's own processor needs SciPy; find_people does its work.
     processor = None if task == "pose" else transformers.AutoImageProcessor.from_pretrained(source)
     return model.eval().requires_grad_(False).to(device), processor
 

@@ -112,7 +112,7 @@ def fit_picture(
     """`fit_values` for a PIL picture of mode "L" or "RGB"; size is (width, height)."""
     import numpy as np
 
-    from armature.conditions.picture import to_picture
+    from armature.conditions.picture.reading import to_picture
 
     values = np.asarray(picture, dtype=np.float32) / np.float32(255)
     return to_picture(fit_values(values.reshape(*values.shape[:2], -1), size[::-1], fit, content=content, fill=fill))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from armature.conditions.picture import read_picture, read_pixels
+from armature.conditions.picture.reading import read_picture, read_pixels
 from armature.errors import ConditionError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from armature.conditions.fit import fit_picture
-from armature.conditions.pose import Pose, pose_from_rows
+from armature.conditions.picture.fit import fit_picture
+from armature.conditions.pose.pose import Pose, pose_from_rows
 
 if TYPE_CHECKING:
     from PIL import Image

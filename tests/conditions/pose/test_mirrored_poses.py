@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from armature.conditions.pose import Joint, Pose
-from armature.conditions.pose_drawing import draw_keypose, draw_pose
-from armature.conditions.pose_mirror import mirrored_keypose, mirrored_openpose
+from armature.conditions.pose.drawing import draw_keypose, draw_pose
+from armature.conditions.pose.mirror import mirrored_keypose, mirrored_openpose
+from armature.conditions.pose.pose import Joint, Pose
 from armature.errors import ConditionError
 
 PLACES = [

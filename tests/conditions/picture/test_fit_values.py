@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from armature.conditions.fit import fit_note, fit_picture, fit_values, resize
+from armature.conditions.picture.fit import fit_note, fit_picture, fit_values, resize
 from armature.errors import ConditionError
 
 

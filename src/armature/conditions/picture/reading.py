@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.arrays import array_to_hwc, float_range_message, is_tensor, sixteen_bit_notes
+from armature.conditions.picture.arrays import array_to_hwc, float_range_message, is_tensor, sixteen_bit_notes
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:

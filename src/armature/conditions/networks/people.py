@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.extractor import Option, Weights
-from armature.conditions.learned import DEVICE, PRECISION, load_model, pixel_values
+from armature.conditions.networks.loading import DEVICE, PRECISION, load_model, pixel_values
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:
