@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests recipes benchmarks examples
 
-.PHONY: demo test lint types bench embedded clean
+.PHONY: demo test lint types docs package bench embedded clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,6 +13,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -28,6 +32,14 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/pyright
 
+# The site, into site/; open site/index.html.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# Source archive and wheel, into dist/, tried in an environment of their own.
+package: $(VENV)/installed-dev
+	$(BIN)/python .ci/check_package.py dist
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/attach_overhead.py
 
@@ -36,4 +48,4 @@ embedded: $(VENV)/installed
 	PYTHON=$(CURDIR)/$(BIN)/python sh recipes/embedded/build.sh runs/embedded
 
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) out dist site

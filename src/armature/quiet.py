@@ -25,18 +25,32 @@ def quiet_loading() -> Iterator[None]:
     warnings, or the environment sets ARMATURE_VERBOSE to anything but 0, that library is left alone. Calls may nest,
     and come from several threads: the last one to leave sets things back.
     """
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def quiet_for_good() -> None:
+    """The same for the rest of the process, as a program's own start."""
+    _enter()
+
+
+def _enter() -> None:
     global _depth
     with _lock:
         if _depth == 0:
             _hush()
         _depth += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                _undo.close()
+
+
+def _leave() -> None:
+    global _depth
+    with _lock:
+        _depth -= 1
+        if _depth == 0:
+            _undo.close()
 
 
 def _hush() -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import ExitStack
 
-from armature.quiet import quiet_loading
-
-_process = ExitStack()
+from armature.quiet import quiet_for_good
 
 
 def quiet_libraries() -> None:
@@ -16,4 +13,4 @@ def quiet_libraries() -> None:
     Called by the verbs that run models, never on import: a program that uses Armature decides for itself.
     """
     warnings.simplefilter("ignore")
-    _process.enter_context(quiet_loading())
+    quiet_for_good()
