@@ -75,11 +75,3 @@ def test_mistakes_are_one_clear_error_and_nothing_is_written(picture, tmp_path, 
     assert isinstance(done.exception, ArmatureError)
     assert message in str(done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["box.png"]
-
-
-def test_the_list_shows_every_extractor_with_its_options():
-    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
-    assert rows["canny"]["options"] == {"low": None, "high": None, "blur": 0.0}
-    assert rows["pidinet"]["weights"] == ["table5_pidinet.pth"]
-    assert {"sketch", "embedded:depth", "openpose"} <= set(rows)
-    assert "softedge" in run("list").stdout

@@ -49,6 +49,28 @@ def test_errors_of_every_verb_are_one_line_with_exit_code_2(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+def test_errors_of_a_verb_that_answers_in_json_are_json(tmp_path):
+    done = CliRunner().invoke(app, ["inspect", str(tmp_path / "gone.pth"), "--json"])
+    assert done.exit_code == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "CheckpointError"
+    assert "There is no file or folder" in error["message"]
+    assert done.stderr == ""
+
+
+def test_foreign_names_do_not_steer_the_terminal():
+    done = CliRunner().invoke(app, ["inspect", "gone\x1b[31m\x07.pth"])
+    assert done.exit_code == 2
+    assert "gone" in done.stderr
+    assert not {"\x1b", "\x07"} & set(done.stderr)
+
+
+def test_help_is_short_to_ask_for_and_shells_can_complete():
+    assert CliRunner().invoke(app, ["-h"]).stdout == CliRunner().invoke(app, ["--help"]).stdout
+    assert CliRunner().invoke(app, ["list", "-h"]).exit_code == 0
+    assert "--install-completion" in CliRunner().invoke(app, ["-h"]).stdout
+
+
 def test_running_out_of_memory_is_told_without_a_traceback(monkeypatch):
     import armature.checkpoints.inspect as home
 

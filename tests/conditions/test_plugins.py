@@ -190,7 +190,7 @@ def test_an_installed_package_works_on_the_command_line_and_in_its_workers(site,
         "gain=1.5", "--json",
     )  # fmt: skip
     assert (done.returncode, json.loads(done.stdout or "{}").get("written")) == (0, 2), done.stderr
-    listed = run(site, "-m", "armature", "extract", "list", "--json")
+    listed = run(site, "-m", "armature", "list", "extractors", "--json")
     assert {row["name"]: row["kind"] for row in json.loads(listed.stdout)}["slope"] == "slope"
 
 

@@ -9,17 +9,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from armature.cli.control_spec import parse_size
 from armature.conditions.extractor import Extractor
 from armature.conditions.folder import FolderReport, Job, extract_file, extract_folder
-from armature.conditions.registry import extractor_names, find_extractor
+from armature.conditions.registry import find_extractor
 from armature.errors import ConditionError
 
 
 def extract(
-    kind: Annotated[str, typer.Argument(help="Extractor or kind: canny, sketch, depth, embedded:depth... or 'list'.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="Extractor or kind: canny, sketch, depth, embedded:depth...; see `armature list extractors`."
+        ),
+    ],
     picture: Annotated[Path | None, typer.Argument(help="A picture, or a folder of pictures.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The map, or the folder for the maps.")] = None,
     option: Annotated[
@@ -32,9 +36,6 @@ def extract(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Turn a picture, or every picture of a folder, into a condition map."""
-    if kind == "list":
-        _print_extractors(as_json)
-        return
     extractor = find_extractor(kind)
     if picture is None or out is None:
         missing = "PICTURE" if picture is None else "--out MAP"
@@ -91,27 +92,3 @@ def _print_report(report: FolderReport, out: Path, as_json: bool) -> None:
     typer.echo(f"{len(report.written)} written, {len(report.kept)} up to date, {len(report.failed)} failed: {out}")
     for path, message in report.failed:
         typer.echo(f"  {path}: {message}", err=True)
-
-
-def _print_extractors(as_json: bool) -> None:
-    """The registry as a table: what each extractor makes, needs and takes."""
-    found = [find_extractor(name) for name in extractor_names()]
-    if as_json:
-        rows = [
-            {
-                "name": one.name,
-                "kind": one.kind,
-                "summary": one.summary,
-                "version": one.version,
-                "options": {option.name: option.default for option in one.options},
-                "weights": [weights.source for weights in one.weights],
-            }
-            for one in found
-        ]
-        typer.echo(json.dumps(rows))
-        return
-    table = Table("extractor", "makes", "what it does", "weights", "options")
-    for one in found:
-        weights = ", ".join(f"{weights.source} ({weights.megabytes:g} MB)" for weights in one.weights) or "none"
-        table.add_row(one.name, one.kind, one.summary, weights, ", ".join(option.name for option in one.options))
-    Console().print(table)

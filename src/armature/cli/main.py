@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +16,7 @@ from armature.cli.evaluate import evaluate
 from armature.cli.extract import extract
 from armature.cli.generate import generate
 from armature.cli.inspect import inspect
+from armature.cli.list import list_things
 from armature.cli.prepare import prepare
 from armature.cli.train import train
 from armature.errors import ArmatureError
@@ -22,23 +26,50 @@ from armature.version import __version__
 BAD_INPUT = 2
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """How a verb's failure is told."""
+
+    as_json: bool
+
+    def tell(self, error: Exception, lines: Iterable[str]) -> None:
+        plain = [printable(line) for line in lines]
+        if self.as_json:
+            typer.echo(json.dumps({"error": {"type": type(error).__name__, "message": " ".join(plain)}}))
+            return
+        for line in plain:
+            typer.echo(f"armature: {line}", err=True)
+
+
+def printable(text: str) -> str:
+    """One line that no letter of a foreign file or name can steer the terminal with."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+
+
 class Verbs(TyperGroup):
-    """Commands whose errors are one line on stderr, without a traceback; a recipe's mistakes are one line each."""
+    """Commands whose errors are one line on stderr, without a traceback; a recipe's mistakes are one line each.
+
+    A verb that was asked for JSON answers with JSON on stdout then, too: {"error": {"type": ..., "message": ...}}.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember whether the verb is to answer in JSON, before it takes its options."""
+        ctx.obj = _Answer(as_json="--json" in args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; exit code 2 for what the library refuses."""
         try:
             return super().invoke(ctx)
         except ArmatureError as error:
-            for line in getattr(error, "lines", (str(error),)):
-                typer.echo(f"armature: {' '.join(line.split())}", err=True)
+            ctx.obj.tell(error, getattr(error, "lines", (str(error),)))
             # A training that was stopped by a signal says so as shells do.
             raise typer.Exit(getattr(error, "status", BAD_INPUT)) from error
         except Exception as error:
             # By name: torch's own class is known only once torch is imported, which most verbs do without.
             if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
                 raise
-            typer.echo("armature: out of memory; use a smaller --size, or --dtype float16 on a GPU.", err=True)
+            ctx.obj.tell(error, ("out of memory; use a smaller --size, or --dtype float16 on a GPU.",))
             raise typer.Exit(1) from error
 
 
@@ -47,13 +78,14 @@ app = typer.Typer(
     cls=Verbs,
     help="Structure control for frozen Stable Diffusion models, with T2I-Adapters.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     # A traceback with all local values helps nobody who did not write the code.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 for verb in (generate, extract, inspect, convert, prepare, train, evaluate, doctor):
     app.command()(verb)
+app.command("list")(list_things)
 
 
 def _version(wanted: bool) -> None:
