@@ -26,6 +26,7 @@ from typing import Any
 
 import diffusers
 import torch
+from armature.training.trainer.timesteps import cubic_timesteps
 from overhead_parts import SD_UNET, XL_UNET, timed
 from torch import nn
 
@@ -41,7 +42,6 @@ from armature.training.trainer.distributed import Processes
 from armature.training.trainer.learner import Learner
 from armature.training.trainer.loss import mean_squared_error, noised
 from armature.training.trainer.step import alphas_of, freeze
-from armature.training.trainer.timesteps import cubic_timesteps
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

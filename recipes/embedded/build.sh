@@ -10,7 +10,7 @@ count=48000 share=1 scenes=200
 set --
 if test -n "${TRY:-}"; then
     count=256 share=0.004 scenes=4
-    set -- "length=10 steps" data.count=32 data.held_out=4 watch.fidelity=2 watch.previews=2
+    set -- "length=10 steps" data.count=32 data.held_out=4 eval.fidelity_samples=2 eval.preview_samples=2
 fi
 # One process a core averages its gradients with the others: faster than one process with several threads.
 export OMP_NUM_THREADS=1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to, synced and renamed at the end: a reader, or a crash, sees the old
     file or the whole new one. The folder must exist. Raises OSError when the disk is full or refuses.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    temporary = _beside(path)
     try:
         temporary.touch(exist_ok=False)
         # safetensors makes its files private; ours are to be as open as any file that the user makes.
@@ -33,6 +34,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder: an empty one to fill, synced and renamed at the end. Missing parents are made.
+
+    A folder of that name is replaced; a crash leaves the old one, or none, never a part of the new one, and hidden
+    folders named ".NAME.*" that whoever owns the place may remove. Raises OSError when the disk is full or refuses.
+    """
+    temporary, old = _beside(path), _beside(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for part in (*temporary.rglob("*"), temporary):
+            _sync(part)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        _sync(path.parent)
+    finally:
+        for part in (temporary, old):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def file_digest(path: Path) -> str:
@@ -53,3 +76,18 @@ def public_name(source: Any) -> str:
     """How a model's source is recorded: hub ids and embedded names whole, local paths by their last part."""
     text = str(source)
     return Path(text).expanduser().name if Path(text).expanduser().exists() or Path(text).is_absolute() else text
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder."""
+    if path.is_dir() and os.name != "posix":  # folders cannot be opened there
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

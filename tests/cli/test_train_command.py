@@ -24,10 +24,11 @@ held_out = 1
 length = "2 steps"
 batch = 2
 workers = 0
-[watch]
-preview = "never"
-measure = "never"
+[logging]
 tensorboard = false
+[eval]
+every = "never"
+preview_every = "never"
 """
 
 
@@ -59,7 +60,7 @@ def test_preparing_training_and_resuming(run):
     told = json.loads(done.stdout)
     assert (told["samples"], told["held_out"], told["bad"]) == (5, 1, {})
     assert run("prepare").stdout == f"5 samples, 1 of them held out, 0 left out: {' and '.join(told['cache'])}\n"
-    done = run("train", "watch.log=1 step")
+    done = run("train", "logging.every=1 step")
     assert (done.exit_code, done.stdout) == (0, "run/adapter\n"), done.stderr
     assert "training step 2/2, loss " in done.stderr
     refused = run("train")

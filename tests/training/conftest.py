@@ -40,11 +40,7 @@ def small_recipe(base_folders, picture_folder, tmp_path):
         "data": {"source": str(picture_folder), "resolution": 64, "bucket_step": 0, "held_out": 2},
         "cache": {"folder": str(tmp_path / "cache")},
         "train": {"length": "3 steps", "batch": 2, "learning_rate": 1e-3, "workers": 0},
-        "watch": {
-            "log": "1 step",
-            "save": "2 steps",
-            "preview": "never",
-            "measure": "never",
-            "tensorboard": False,
-        },
+        "logging": {"every": "1 step", "tensorboard": False},
+        "eval": {"every": "never", "preview_every": "never"},
+        "checkpoint": {"every": "2 steps"},
     }

@@ -10,9 +10,10 @@ from armature.adapters.registry import build_adapter
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.encoding.text import TextStates
 from armature.training.checkpoint.run_folder import RunFolder
-from armature.training.recipe.model import TrainSettings, WatchSettings
-from armature.training.trainer.loop import fit
+from armature.training.recipe.duration import Duration
+from armature.training.recipe.model import TrainSettings
 from armature.training.trainer.step import alphas_of
+from armature.training.trainer.trainer import TrainerServices, fit
 
 # It advises on every construction of a small model; nothing in it concerns these tests.
 diffusers.utils.logging.set_verbosity_error()
@@ -144,63 +145,69 @@ def settings(**changes):
     return TrainSettings.model_validate({**values, **changes})
 
 
-def watching(**changes):
-    values = {"log": "2 steps", "save": "2 steps", "preview": "never", "measure": "never"}
-    return WatchSettings.model_validate({**values, **changes})
-
-
 class Notebook:
     """Metrics that are kept in a list."""
 
     def __init__(self):
         self.lines, self.rewinds = [], []
 
-    def write(self, step, figures, *, minutes=None, images=None):
-        self.lines.append((step, figures))
+    def write(self, state, figures):
+        self.lines.append((state.step, figures))
 
     def rewind(self, step):
         self.rewinds.append(step)
 
 
-def train_small(run, train=None, watch=None, batches=None, *, unet=None, adapter=None, prediction="epsilon", **options):
+def train_small(
+    run,
+    train=None,
+    batches=None,
+    *,
+    unet=None,
+    adapter=None,
+    prediction="epsilon",
+    save="2 steps",
+    log="2 steps",
+    keep=3,
+    resume=False,
+    **services,
+):
     """`fit` with small parts; returns the adapter."""
     train = train or settings()
     adapter = adapter or small_adapter()
     fit(
         train,
-        watch or watching(),
+        TrainerServices(
+            RunFolder(run).store(keep), save_every=Duration.parse(save), log_every=Duration.parse(log), **services
+        ),
         unet=unet if unet is not None else small_unet(),
         adapter=adapter,
         batches=batches or PositionBatches(train),
         alphas=ALPHAS,
         prediction=prediction,
-        run=RunFolder(run),
-        **options,
+        resume=resume,
     )
     return adapter
 
 
 def newest(run):
-    """The newest whole state of a run; there must be one."""
-    state, _ = RunFolder(run).store().newest_whole()
-    assert state is not None
-    return state
+    """The newest whole checkpoint of a run; there must be one."""
+    checkpoint, _ = RunFolder(run).store().newest_whole()
+    assert checkpoint is not None
+    return checkpoint
 
 
 def differences(one, other):
-    """Names of whatever is not bit-identical in two states, clocks left aside."""
-    found = [
-        name
-        for name in ("step", "images", "per_step", "digest", "watched")
-        if getattr(one, name) != getattr(other, name)
-    ]
+    """Names of whatever is not bit-identical in two checkpoints, clocks left aside."""
+    facts = [(c.state.step, c.state.images, c.images_per_step, c.recipe, c.callbacks_called) for c in (one, other)]
+    different = [] if facts[0] == facts[1] else [str(facts)]
     pairs = {
-        "adapter": (one.adapter, other.adapter),
-        "ema": (one.ema or {}, other.ema or {}),
-        "optimizer": (one.optimizer.tensors, other.optimizer.tensors),
+        "adapter": (one.learner.adapter, other.learner.adapter),
+        "ema": (one.learner.ema or {}, other.learner.ema or {}),
+        "optimizer": (one.learner.optimizer.tensors, other.learner.optimizer.tensors),
     }
     for group, (a, b) in pairs.items():
         if a.keys() != b.keys():
-            found.append(group)
-        found += [f"{group}/{name}" for name in a.keys() & b.keys() if not torch.equal(a[name], b[name])]
-    return found
+            different.append(group)
+        different += [f"{group}/{name}" for name in a.keys() & b.keys() if not torch.equal(a[name], b[name])]
+    return different

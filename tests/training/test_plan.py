@@ -68,7 +68,7 @@ def test_minutes_have_no_number_of_steps(small_recipe):
 
 def test_what_does_not_look_right_is_noted(small_recipe, base_folders, tmp_path):
     (tmp_path / "run" / "checkpoints" / "step-00000002").mkdir(parents=True)
-    recipe = load_recipe(small_recipe, ["batch=16", "kind=color", f"start={base_folders['sketch']}"])
+    recipe = load_recipe(small_recipe, ["batch=16", "kind=color", f"init_from={base_folders['sketch']}"])
     notes = " ".join(plan_training(recipe, device="cpu").notes)
     assert "initialised anew: conv_in" in notes
     assert "has 10 samples and a step takes 16" in notes

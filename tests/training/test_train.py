@@ -23,8 +23,14 @@ def same(one, other):
 
 
 def test_from_a_folder_of_pictures_to_an_adapter_that_others_load(small_recipe, capfd):
-    watched = ["measure=2 steps", "preview=2 steps", "watch.steps=2", "previews=2", "fidelity=1"]
-    folder = armature.train(small_recipe, watched, progress=True)
+    evaluated = [
+        "eval.every=2 steps",
+        "preview_every=2 steps",
+        "eval.steps=2",
+        "preview_samples=2",
+        "fidelity_samples=1",
+    ]
+    folder = armature.train(small_recipe, evaluated, progress=True)
     run = Path(small_recipe["run"])
     assert folder == run / "adapter"
     adapter = armature.load_adapter(folder)
@@ -32,7 +38,7 @@ def test_from_a_folder_of_pictures_to_an_adapter_that_others_load(small_recipe, 
     theirs = diffusers.T2IAdapter.from_pretrained(folder)
     assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in adapter.parameters())
     assert same(load_adapter(run / "adapter-original.safetensors").state_dict(), adapter.state_dict())
-    assert load_recipe(run / "recipe.toml") == load_recipe(small_recipe, watched)
+    assert load_recipe(run / "recipe.toml") == load_recipe(small_recipe, evaluated)
     lines = read_metrics(run)
     assert [step for step, _ in series(lines, "train/loss")] == [1, 2, 3]
     assert [step for step, _ in series(lines, "held_out/loss")] == [0, 2, 3]
@@ -54,7 +60,7 @@ def test_training_goes_on_where_it_ended_as_if_it_had_not_stopped(small_recipe, 
 
 def test_a_run_folder_is_not_overwritten_by_accident(small_recipe):
     done = run_training(load_recipe(small_recipe), progress=False)
-    assert (done.steps, done.images, done.first) == (3, 6, True)
+    assert (done.state.step, done.state.images, done.first) == (3, 6, True)
     with pytest.raises(RecipeError, match="already holds checkpoints up to step-00000003"):
         armature.train(small_recipe, progress=False)
     with pytest.raises(RecipeError, match=r"holds the training of another recipe: train.seed was 0, now 1"):
@@ -73,7 +79,7 @@ def test_without_a_cache_nothing_is_cached(small_recipe, tmp_path):
 def test_sdxl(small_recipe, base_folders):
     folder = armature.train(
         small_recipe,
-        [f"base={base_folders['sdxl']}", "length=1 step", "preview=1 step", "watch.steps=2"],
+        [f"base={base_folders['sdxl']}", "length=1 step", "preview_every=1 step", "eval.steps=2"],
         progress=False,
     )
     adapter = armature.load_adapter(folder)

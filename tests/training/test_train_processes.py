@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import armature
-from armature.training.recipe.load import load_recipe, recipe_text
+from armature.training.recipe.describe import recipe_text
+from armature.training.recipe.load import load_recipe
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 # Without the variable, accelerate starts several CPU processes through MPI only.

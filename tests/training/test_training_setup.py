@@ -95,11 +95,11 @@ def test_precisions(small_recipe):
 
 
 def test_a_start_of_the_same_kind_is_taken_exactly(small_recipe, base_folders):
-    setup = setup_of(small_recipe, "kind=sketch", f"start={base_folders['sketch']}", "adapter.blocks=")
+    setup = setup_of(small_recipe, "kind=sketch", f"init_from={base_folders['sketch']}", "adapter.blocks=")
     start = load_adapter(base_folders["sketch"])
-    assert setup.warmth is not None
-    assert not setup.warmth.fresh
-    assert not setup.warmth.unused
+    assert setup.init_report is not None
+    assert not setup.init_report.fresh
+    assert not setup.init_report.unused
     for name, tensor in setup.adapter.state_dict().items():
         assert torch.equal(tensor, start.state_dict()[name]), name
     assert setup.adapter.spec == start.spec
@@ -107,10 +107,10 @@ def test_a_start_of_the_same_kind_is_taken_exactly(small_recipe, base_folders):
 
 
 def test_a_start_of_another_kind_gives_all_but_the_stem(small_recipe, base_folders):
-    setup = setup_of(small_recipe, "kind=depth", f"start={base_folders['sketch']}")
+    setup = setup_of(small_recipe, "kind=depth", f"init_from={base_folders['sketch']}")
     start, fresh = load_adapter(base_folders["sketch"]), setup_of(small_recipe, "kind=depth")
-    assert setup.warmth is not None
-    assert setup.warmth.fresh == ("conv_in",)
+    assert setup.init_report is not None
+    assert setup.init_report.fresh == ("conv_in",)
     assert setup.notes[1:] == ("initialised anew: conv_in", f"not taken from {base_folders['sketch']}: conv_in")
     for name, tensor in setup.adapter.state_dict().items():
         source = fresh.adapter if name.startswith("conv_in") else start
@@ -120,20 +120,20 @@ def test_a_start_of_another_kind_gives_all_but_the_stem(small_recipe, base_folde
 
 
 def test_a_start_with_fewer_blocks_gives_those_it_has(small_recipe, base_folders):
-    setup = setup_of(small_recipe, "kind=sketch", f"start={base_folders['sketch']}", "adapter.blocks=2")
+    setup = setup_of(small_recipe, "kind=sketch", f"init_from={base_folders['sketch']}", "adapter.blocks=2")
     start = load_adapter(base_folders["sketch"])
     new, old = setup.adapter.state_dict(), start.state_dict()
     for level in range(3):
         assert torch.equal(new[f"body.{2 * level}.block1.weight"], old[f"body.{level}.block1.weight"])
-    assert setup.warmth is not None
-    assert setup.warmth.fresh == tuple(f"level {level} block 1 block{n}" for level in range(3) for n in (1, 2))
+    assert setup.init_report is not None
+    assert setup.init_report.fresh == tuple(f"level {level} block 1 block{n}" for level in range(3) for n in (1, 2))
 
 
 def test_starts_that_do_not_fit(small_recipe, base_folders, tmp_path):
     with pytest.raises(RecipeError, match="xl_sketch', an adapter for the family sdxl, and the base 'sd' is of the"):
-        setup_of(small_recipe, f"start={base_folders['xl_sketch']}")
-    with pytest.raises(RecipeError, match=r"adapter.start is 'nowhere': There is no file or folder 'nowhere'"):
-        setup_of(small_recipe, "start=nowhere")
+        setup_of(small_recipe, f"init_from={base_folders['xl_sketch']}")
+    with pytest.raises(RecipeError, match=r"adapter.init_from is 'nowhere': There is no file or folder 'nowhere'"):
+        setup_of(small_recipe, "init_from=nowhere")
     from small_bases import sd_adapter
 
     from armature.adapters.networks.full import FullSpec
@@ -143,4 +143,4 @@ def test_starts_that_do_not_fit(small_recipe, base_folders, tmp_path):
     save_adapter(other, tmp_path / "other")
     words = r"with the widths \[8, 24, 24\], which has no layer in common with .* widths \[16, 16, 32\] .* base 'sd'"
     with pytest.raises(RecipeError, match=words):
-        setup_of(small_recipe, f"start={tmp_path / 'other'}")
+        setup_of(small_recipe, f"init_from={tmp_path / 'other'}")

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from armature.training.plan import Plan
 
 
+def _print_keys(wanted: bool) -> None:
+    """Print the keys of a recipe and leave, before a recipe is asked for."""
+    if not wanted:
+        return
+    from armature.training.recipe.describe import recipe_keys
+
+    table = Table("key", "takes", "default", "meaning", box=None, padding=(0, 2, 0, 0))
+    for key in recipe_keys().values():
+        table.add_row(*(Text(words) for words in (key.name, key.expected, key.usual, key.meaning)))
+    Console().print(table)
+    raise typer.Exit
+
+
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds some.")],
     overrides: Annotated[
@@ -31,6 +44,9 @@ def train(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Take over the run folder of another training.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the plan, as JSON.")] = False,
+    help_keys: Annotated[
+        bool, typer.Option("--help-keys", help="Print the keys of a recipe.", callback=_print_keys, is_eager=True)
+    ] = False,
 ) -> None:
     """Train an adapter. Relative paths in the recipe start from the current folder."""
     from armature.training.recipe.load import load_recipe
@@ -52,7 +68,11 @@ def train(
 
         trained = run_training(settings, resume=resume, force=force, progress=not as_json)
     if trained.first:
-        answer = {"adapter": str(trained.adapter), "steps": trained.steps, "minutes": round(trained.minutes, 2)}
+        answer = {
+            "adapter": str(trained.adapter),
+            "steps": trained.state.step,
+            "minutes": round(trained.state.minutes, 2),
+        }
         typer.echo(json.dumps(answer) if as_json else str(trained.adapter))
 
 

@@ -20,44 +20,69 @@ class _Strict(BaseModel):
 
 
 class DataSettings(_Strict):
-    """The `[data]` table of a recipe.
+    """The `[data]` table of a recipe: where samples come from and how they are framed."""
 
-    source: a folder, a shard pattern, a data set's hub id or folder on disk, or "toyworld".
-    format: how to read it; "auto" looks (a metadata.jsonl makes an imagefolder, .tar files are WebDataset shards...).
-    conditions: where ready condition maps are: a folder paired by stem, a column, or a member ending of a shard; left
-        out, they are extracted from the pictures.
-    extractor: what extracts them, by the names of `armature.extract`; left out, the adapter's kind.
-    extract: its options; two numbers [low, high] draw a value for each sample.
-    image_column, caption_column, split: for metadata.jsonl and HF data sets.
-    count: at most so many samples; for toyworld, which has no end, how many scenes make an epoch.
-    resolution: pixels along the side of a square of the target area.
-    bucket_step: sides of the aspect-ratio buckets are multiples of it; 0 crops every picture to a square; left
-        out, it is 64, and 32 for SDXL.
-    crop: where the window lies when a picture is larger than its bucket.
-    flip: mirror half of the samples; "text-safe" leaves those alone whose caption speaks of left, right or writing.
-    hand_drawn: share of line maps that are roughened the way hands draw, 0..1.
-    held_out: how many samples are kept from training, to measure on.
-    strict: stop at the first bad sample; otherwise up to bad_share of them are skipped and reported.
-    bad_share: share of bad samples above which the list is shown and nothing is trained.
-    """
-
-    source: str = Field(min_length=1)
-    format: Format = "auto"
-    conditions: str | None = None
-    extractor: str | None = None
-    extract: dict[str, OptionValue] = {}
-    image_column: str = "image"
-    caption_column: str = "text"
-    split: str = "train"
-    count: int | None = Field(default=None, ge=1)
-    resolution: int = Field(default=512, ge=64, le=4096)
-    bucket_step: int | None = Field(default=None, ge=0, le=512)
-    crop: Literal["centre", "random"] = "random"
-    flip: Flip = "never"
-    hand_drawn: float = Field(default=0.0, ge=0, le=1)
-    held_out: int = Field(default=16, ge=0)
-    strict: bool = False
-    bad_share: float = Field(default=0.05, ge=0, le=1)
+    source: str = Field(
+        min_length=1,
+        description='a folder, a shard pattern, a data set\'s hub id or folder on disk, or "toyworld"',
+    )
+    format: Format = Field(
+        default="auto",
+        description='how to read it; "auto" looks (a metadata.jsonl makes an imagefolder, .tar files are WebDataset '
+        "shards...)",
+    )
+    conditions: str | None = Field(
+        default=None,
+        description="where ready condition maps are: a folder paired by stem, a column, or a member ending of a shard; "
+        "left out, they are extracted from the pictures",
+    )
+    extractor: str | None = Field(
+        default=None,
+        description="what extracts them, by the names of `armature.extract`; left out, the adapter's kind",
+    )
+    extract: dict[str, OptionValue] = Field(
+        default={}, description="its options; two numbers [low, high] draw a value for each sample"
+    )
+    image_column: str = Field(default="image", description="for metadata.jsonl and HF data sets")
+    caption_column: str = Field(default="text", description="for metadata.jsonl and HF data sets")
+    split: str = Field(default="train", description="for metadata.jsonl and HF data sets")
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        description="at most so many samples; for toyworld, which has no end, how many scenes make an epoch",
+    )
+    resolution: int = Field(
+        default=512, ge=64, le=4096, description="pixels along the side of a square of the target area"
+    )
+    bucket_step: int | None = Field(
+        default=None,
+        ge=0,
+        le=512,
+        description="sides of the aspect-ratio buckets are multiples of it; 0 crops every picture to a square; left "
+        "out, it is 64, and 32 for SDXL",
+    )
+    crop: Literal["centre", "random"] = Field(
+        default="random", description="where the window lies when a picture is larger than its bucket"
+    )
+    flip: Flip = Field(
+        default="never",
+        description='mirror half of the samples; "text-safe" leaves those alone whose caption speaks of left, right or '
+        "writing",
+    )
+    hand_drawn: float = Field(
+        default=0.0, ge=0, le=1, description="share of line maps that are roughened the way hands draw, 0..1"
+    )
+    held_out: int = Field(default=16, ge=0, description="how many samples are kept from training, to measure on")
+    strict: bool = Field(
+        default=False,
+        description="stop at the first bad sample; otherwise up to bad_share of them are skipped and reported",
+    )
+    bad_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of bad samples above which the list is shown and nothing is trained",
+    )
 
     @field_validator("bucket_step")
     @classmethod
@@ -68,15 +93,17 @@ class DataSettings(_Strict):
 
 
 class CacheSettings(_Strict):
-    """The `[cache]` table of a recipe.
+    """The `[cache]` table of a recipe: what is encoded once, and where it is kept."""
 
-    enabled: encode everything once, before training; without it pictures are encoded while training.
-    folder: where caches lie, two sub-folders each, named after the content of settings and source.
-    variants: how many framings (crop, flip, thresholds) of each sample are kept.
-    shard: samples in one file.
-    """
-
-    enabled: bool = True
-    folder: str = "cache"
-    variants: int = Field(default=1, ge=1, le=64)
-    shard: int = Field(default=256, ge=1)
+    enabled: bool = Field(
+        default=True,
+        description="encode everything once, before training; without it pictures are encoded while training",
+    )
+    folder: str = Field(
+        default="cache",
+        description="where caches lie, two sub-folders each, named after the content of settings and source",
+    )
+    variants: int = Field(
+        default=1, ge=1, le=64, description="how many framings (crop, flip, thresholds) of each sample are kept"
+    )
+    shard: int = Field(default=256, ge=1, description="samples in one file")

@@ -1,4 +1,4 @@
-"""Starting from a trained adapter: the same kind exactly, another kind as far as the shapes agree."""
+"""Beginning with the weights of a trained adapter: the same kind exactly, another kind as far as the shapes agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from armature.errors import CheckpointError, RecipeError
 
 
 @dataclass(frozen=True)
-class Warmth:
+class InitReport:
     """What a new adapter took over from the one it started from.
 
     source: that adapter, as the recipe names it. kind: its kind, or None when nobody said.
@@ -38,15 +38,15 @@ class Warmth:
         return tuple(lines)
 
 
-def load_start(source: str) -> Adapter:
-    """The adapter that a training starts from, float32 on the CPU; RecipeError when it cannot be opened."""
+def load_source(source: str) -> Adapter:
+    """The adapter whose weights a training begins with, float32 on the CPU; RecipeError when it cannot be opened."""
     try:
         return load_adapter(source, dtype=torch.float32)
     except CheckpointError as error:
-        raise RecipeError(f"adapter.start is {source!r}: {error}") from error
+        raise RecipeError(f"adapter.init_from is {source!r}: {error}") from error
 
 
-def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
+def init_from(adapter: Adapter, start: Adapter, base: str) -> InitReport:
     """Copy into the new adapter every layer of the old one that has the same place and shapes.
 
     A layer is taken whole (weight and bias) or not at all: the stem of a map with other channels starts anew.
@@ -56,8 +56,8 @@ def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
     source = start.card.source or "the start"
     if start.card.family not in (None, adapter.card.family):
         raise RecipeError(
-            f"adapter.start is {source!r}, an adapter for the family {start.card.family}, and the base {base!r} is "
-            f"of the family {adapter.card.family}; start from an adapter of that family, or leave adapter.start out."
+            f"adapter.init_from is {source!r}, an adapter for the family {start.card.family}, and the base {base!r} is "
+            f"of the family {adapter.card.family}; take one of that family, or leave adapter.init_from out."
         )
     old, new = _layers(start), _layers(adapter)
     taken = [
@@ -69,15 +69,15 @@ def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
     ]
     if not taken:
         raise RecipeError(
-            f"adapter.start is {source!r}, a {start.spec.network} adapter with the widths {_widths(start)}, "
+            f"adapter.init_from is {source!r}, a {start.spec.network} adapter with the widths {_widths(start)}, "
             f"which has no layer in common with the {adapter.spec.network} adapter with the widths "
-            f"{_widths(adapter)} that the base {base!r} needs; leave adapter.start out."
+            f"{_widths(adapter)} that the base {base!r} needs; leave adapter.init_from out."
         )
     with torch.no_grad():
         for name in taken:
             for part, tensor in new[name].items():
                 tensor.copy_(old[name][part])
-    return Warmth(
+    return InitReport(
         source=source,
         kind=start.card.kind,
         taken=tuple(taken),
@@ -88,11 +88,11 @@ def warm_up(adapter: Adapter, start: Adapter, base: str) -> Warmth:
 
 def _layers(adapter: Adapter) -> dict[str, dict[str, torch.Tensor]]:
     """Tensors of every layer by the layer's name and the tensor's own."""
-    found: dict[str, dict[str, torch.Tensor]] = {}
+    layers: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in adapter.state_dict(keep_vars=True).items():
         layer, _, part = name.rpartition(".")
-        found.setdefault(type(adapter).layer_place(layer, adapter.spec), {})[part] = tensor
-    return found
+        layers.setdefault(type(adapter).layer_place(layer, adapter.spec), {})[part] = tensor
+    return layers
 
 
 def _widths(adapter: Adapter) -> list[int]:

@@ -16,7 +16,7 @@ from armature.conditions.kinds import contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.sites import find_sites
-from armature.training.init_from import Warmth, load_start, warm_up
+from armature.training.init_from import InitReport, init_from, load_source
 from armature.training.recipe.model import AdapterSettings, Precision, Recipe
 from armature.training.trainer.step import freeze
 
@@ -28,7 +28,7 @@ class Setup:
     """The models of one training.
 
     base: opened, frozen, in its own precision. adapter: float32 weights on the same device, in training mode.
-    precision: of the arithmetic around the adapter. warmth: what was taken from `adapter.start`, or None.
+    precision: of the arithmetic around the adapter. init_report: what was taken from `adapter.init_from`, or None.
     """
 
     recipe: Recipe
@@ -36,7 +36,7 @@ class Setup:
     contract: InputContract
     adapter: Adapter
     precision: torch.dtype
-    warmth: Warmth | None
+    init_report: InitReport | None
 
     @property
     def stride(self) -> int:
@@ -51,9 +51,9 @@ class Setup:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know before training starts."""
-        warmth = () if self.warmth is None else self.warmth.notes
+        taken = () if self.init_report is None else self.init_report.notes
         # Both layouts are written at the end; a program that reads either is served.
-        return (*warmth, *reader_notes(type(self.adapter).readers(self.adapter.spec)))
+        return (*taken, *reader_notes(type(self.adapter).readers(self.adapter.spec)))
 
 
 def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup:
@@ -67,16 +67,16 @@ def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup
     base = open_base(recipe.base.model, vae=recipe.base.vae, place=place)
     freeze(*(part for part in base.pipeline.components.values() if isinstance(part, torch.nn.Module)))
     _check_base(base, recipe)
-    start = None if recipe.adapter.start is None else load_start(recipe.adapter.start)
+    start = None if recipe.adapter.init_from is None else load_source(recipe.adapter.init_from)
     contract = training_contract(recipe.adapter, base, start)
     spec = adapter_spec(recipe.adapter, base, contract, None if start is None else start.spec)
     card = AdapterCard(kind=recipe.adapter.kind, family=base.family, contract=contract)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         adapter = build_adapter(spec, card)
-    warmth = None if start is None else warm_up(adapter, start, base.name)
+    report = None if start is None else init_from(adapter, start, base.name)
     adapter.to(device=base.place.device, dtype=torch.float32).train()
-    return Setup(recipe, base, contract, adapter, training_precision(recipe, base), warmth)
+    return Setup(recipe, base, contract, adapter, training_precision(recipe, base), report)
 
 
 def base_place(recipe: Recipe, device: torch.device | str | None = None) -> DeviceSpec:

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.loader import OrderedBatches
 from armature.data.loader.open_batches import open_batches
-from armature.training.callbacks.build import build_watchers
-from armature.training.callbacks.callback import Moment, Watcher
+from armature.training.callbacks.build import build_callbacks
 from armature.training.checkpoint.run_folder import RunFolder, recipe_digest
+from armature.training.checkpoint.state import TrainerState
 from armature.training.export.export import export
 from armature.training.logging.display import Display, open_display
 from armature.training.logging.metrics import MetricsLog
-from armature.training.logging.trackers import open_boards
+from armature.training.logging.trackers import open_trackers
 from armature.training.prepare_data import fill_cache, open_data
-from armature.training.recipe.duration import Duration
-from armature.training.recipe.load import load_recipe, recipe_text
+from armature.training.recipe.describe import recipe_text
+from armature.training.recipe.load import load_recipe
 from armature.training.recipe.model import Recipe
 from armature.training.setup import Setup, set_up
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.loop import Outcome, fit
 from armature.training.trainer.step import alphas_of
+from armature.training.trainer.trainer import Outcome, TrainerServices, fit
 
 
 @dataclass(frozen=True)
 class Trained:
     """A training that reached its end.
 
-    adapter: folder of the finished adapter. steps, images, minutes: its extent over all sittings.
+    adapter: folder of the finished adapter. state: its extent over all runs of the program.
     notes: what a person should know. first: whether this is the process that speaks for all.
     """
 
     adapter: Path
-    steps: int
-    images: int
-    minutes: float
+    state: TrainerState
     notes: tuple[str, ...]
     first: bool
 
@@ -113,12 +110,9 @@ def _run(recipe: Recipe, processes: Processes, display: Display, *, resume: bool
     for note in outcome.notes:
         display.note(note)
 
-    def finish() -> tuple[str, ...]:
-        extent = {"step": outcome.step, "images": outcome.images, "minutes": outcome.minutes}
-        return export(run.path, setup.adapter, recipe, **extent).notes  # type: ignore[arg-type]
-
-    notes += processes.in_first(finish)
-    return Trained(run.adapter, outcome.step, outcome.images, outcome.minutes, tuple(notes), processes.first)
+    finish = partial(export, run.path, setup.adapter, recipe, outcome.state)
+    notes += processes.in_first(lambda: finish().notes)
+    return Trained(run.adapter, outcome.state, tuple(notes), processes.first)
 
 
 def _fitted(
@@ -131,60 +125,34 @@ def _fitted(
     resume: bool,
     text: str,
 ) -> Outcome:
-    """Train with everything that looks on: watchers, the log, boards."""
+    """Train with everything that looks on: callbacks, the log, trackers."""
     recipe, pipeline = setup.recipe, setup.base.pipeline
-    watch = recipe.watch
     with ExitStack() as stack:
-        watchers = build_watchers(recipe, setup.base, setup.contract, batches, run=run.path, note=display.note)
+        callbacks = build_callbacks(recipe, setup.base, setup.contract, batches, run=run.path, note=display.note)
         metrics = None
         if processes.first:
-            settings = recipe.model_dump(mode="json")
-            boards = open_boards(
-                run.path, tensorboard=watch.tensorboard, wandb=watch.wandb, settings=settings, note=display.note
+            settings, wanted = recipe.model_dump(mode="json"), recipe.logging
+            trackers = open_trackers(
+                run.path, tensorboard=wanted.tensorboard, wandb=wanted.wandb, settings=settings, note=display.note
             )
-            metrics = stack.enter_context(MetricsLog(run.path, boards))
+            metrics = stack.enter_context(MetricsLog(run.path, trackers))
+        services = TrainerServices(
+            run.store(recipe.checkpoint.keep),
+            processes,
+            callbacks,
+            metrics,
+            display.training,
+            save_every=recipe.checkpoint.every,
+            log_every=recipe.logging.every,
+            recipe=recipe_digest(text),
+        )
         return fit(
             recipe.train,
-            watch,
+            services,
             unet=pipeline.unet,
             adapter=setup.adapter,
             batches=batches,
             alphas=alphas_of(pipeline.scheduler),
             prediction=str(pipeline.scheduler.config.get("prediction_type", "epsilon")),
-            run=run,
-            processes=processes,
-            watchers=[_Drawing(watcher, pipeline.vae, processes.device) for watcher in watchers],
-            metrics=metrics,
-            progress=display.training,
             resume=resume,
-            digest=recipe_digest(text),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Drawing:
-    """A watcher for whose time the autoencoder is on the training's device again: decoding elsewhere takes minutes."""
-
-    watcher: Watcher
-    autoencoder: torch.nn.Module
-    device: torch.device
-
-    @property
-    def every(self) -> Duration:
-        """The watcher's own."""
-        return self.watcher.every
-
-    def watch(self, moment: Moment) -> dict[str, float]:
-        """The watcher's figures."""
-        with _brought(self.autoencoder, self.device):
-            return self.watcher.watch(moment)
-
-
-@contextmanager
-def _brought(module: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    before = next(module.parameters()).device
-    module.to(device)
-    try:
-        yield
-    finally:
-        module.to(before)

@@ -1,4 +1,4 @@
-"""Watchers tell what they see, and leave no trace in the training that they watch."""
+"""Callbacks tell what they measure, and leave no trace in the training that calls them."""
 
 import random
 from pathlib import Path
@@ -15,12 +15,11 @@ from armature.evaluation.fidelity import Measure, fidelity_of
 from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.sheet import sheet_size
 from armature.injection.hooks import injected
-from armature.training.callbacks.build import build_watchers
-from armature.training.callbacks.callback import Moment
-from armature.training.callbacks.fidelity import ControlFidelityWatcher
-from armature.training.callbacks.held_out import Probe
-from armature.training.callbacks.held_out_loss import HeldOutLossWatcher
-from armature.training.callbacks.preview import PreviewWatcher, last_sheet
+from armature.training.callbacks.build import build_callbacks
+from armature.training.callbacks.fidelity import ControlFidelityCallback
+from armature.training.callbacks.held_out_loss import HeldOutLoss, HeldOutLossCallback
+from armature.training.callbacks.preview import PreviewCallback, last_sheet
+from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
 from armature.training.trainer.step import alphas_of
@@ -33,29 +32,29 @@ def adapter():
     return sd_adapter().float()
 
 
-def moment(adapter, step=0):
-    return Moment(step, 8 * step, 0.1 * step, adapter)
+def called(callback, adapter, step=0):
+    return callback.on_due(TrainerState(step, 8 * step, 0.1 * step), adapter)
 
 
-def loss_watcher(base, batches):
-    probe = Probe(base.pipeline.unet, alphas_of(base.pipeline.scheduler), "epsilon")
-    return HeldOutLossWatcher(EVERY, probe, batches)
+def loss_callback(base, batches):
+    held_out = HeldOutLoss(base.pipeline.unet, alphas_of(base.pipeline.scheduler), "epsilon")
+    return HeldOutLossCallback(EVERY, held_out, batches)
 
 
-def fidelity_watcher(base, batches, measure=None, count=4, **options):
+def fidelity_callback(base, batches, measure=None, count=4, **options):
     measure = measure or fidelity_of("sketch")
-    return ControlFidelityWatcher(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, measure, count, **options)
+    return ControlFidelityCallback(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, measure, count, **options)
 
 
-def preview_watcher(base, batches, folder, count=4):
-    return PreviewWatcher(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, folder, count)
+def preview_callback(base, batches, folder, count=4):
+    return PreviewCallback(EVERY, PictureSampler(base, steps=1), batches, CONTRACT, folder, count)
 
 
-def every_watcher(base, batches, folder):
-    return [loss_watcher(base, batches), fidelity_watcher(base, batches), preview_watcher(base, batches, folder)]
+def every_callback(base, batches, folder):
+    return [loss_callback(base, batches), fidelity_callback(base, batches), preview_callback(base, batches, folder)]
 
 
-def test_watching_leaves_no_trace(small_base, batches, adapter, tmp_path):
+def test_callbacks_leave_no_trace(small_base, batches, adapter, tmp_path):
     unet = small_base.pipeline.unet
     adapter.train()
     for parameter in adapter.parameters():
@@ -65,8 +64,8 @@ def test_watching_leaves_no_trace(small_base, batches, adapter, tmp_path):
     with injected(unet) as injection:
         hooks = sum(len(part._forward_hooks) for part in unet.modules())
         states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
-        for watcher in every_watcher(small_base, batches, tmp_path):
-            watcher.watch(moment(adapter))
+        for callback in every_callback(small_base, batches, tmp_path):
+            called(callback, adapter)
         assert sum(len(part._forward_hooks) for part in unet.modules()) == hooks
         assert not any(part._forward_pre_hooks for part in unet.modules())
         assert random.getstate() == states[0]
@@ -81,7 +80,7 @@ def test_watching_leaves_no_trace(small_base, batches, adapter, tmp_path):
 
 
 def test_the_held_out_loss_is_told_by_noise_level(small_base, batches, adapter):
-    figures = loss_watcher(small_base, batches).watch(moment(adapter))
+    figures = called(loss_callback(small_base, batches), adapter)
     buckets = [f"held_out/t{low:03d}-{low + 250:03d}" for low in (0, 250, 500, 750)]
     assert list(figures) == ["held_out/loss", *buckets, "held_out/without"]
     assert figures["held_out/loss"] == pytest.approx(np.mean([figures[name] for name in buckets]))
@@ -89,21 +88,21 @@ def test_the_held_out_loss_is_told_by_noise_level(small_base, batches, adapter):
 
 
 def test_fidelity_stands_between_without_and_ceiling(small_base, batches, adapter):
-    watcher = fidelity_watcher(small_base, batches)
-    figures = watcher.watch(moment(adapter))
+    callback = fidelity_callback(small_base, batches)
+    figures = called(callback, adapter)
     assert set(figures) >= {"fidelity/edge_f1", "fidelity/edge_f1_without", "fidelity/edge_f1_ceiling"}
     assert all(0 <= figures[name] <= 1 for name in figures if "edge_f1" in name)
-    assert watcher.watch(moment(adapter, 10)) == figures
+    assert called(callback, adapter, 10) == figures
 
 
 def test_what_does_not_depend_on_the_adapter_is_drawn_once(small_base, adapter):
     batches = HeldOutScenes(small_base, 2, 2)
-    watcher = fidelity_watcher(small_base, batches)
-    first = watcher.watch(moment(adapter))
+    callback = fidelity_callback(small_base, batches)
+    first = called(callback, adapter)
     with torch.no_grad():
         for parameter in adapter.parameters():
             parameter.mul_(3)
-    second = watcher.watch(moment(adapter, 10))
+    second = called(callback, adapter, 10)
     assert batches.asked == 1
     assert first["fidelity/edge_f1_without"] == second["fidelity/edge_f1_without"]
     assert first["fidelity/edge_f1"] != second["fidelity/edge_f1"]
@@ -115,23 +114,23 @@ def test_a_missing_extractor_is_noted_and_training_goes_on(small_base, batches, 
 
     notes = []
     measure = Measure("depth_rmse", "RMSE", "lower", "depth", missing)
-    watcher = fidelity_watcher(small_base, batches, measure, note=notes.append)
-    assert watcher.watch(moment(adapter)) == watcher.watch(moment(adapter, 10)) == {}
+    callback = fidelity_callback(small_base, batches, measure, note=notes.append)
+    assert called(callback, adapter) == called(callback, adapter, 10) == {}
     assert notes == ["Control fidelity is not measured: The weights of depth are missing."]
 
 
 def test_controls_that_say_nothing_are_noted(small_base, batches, adapter):
     notes = []
     measure = Measure("edge_f1", "F1", "higher", "edges", lambda control, picture: 0.0, lambda control: False)
-    watcher = fidelity_watcher(small_base, batches, measure, note=notes.append)
-    assert watcher.watch(moment(adapter)) == {}
+    callback = fidelity_callback(small_base, batches, measure, note=notes.append)
+    assert called(callback, adapter) == {}
     assert notes == ["Control fidelity is not measured: no held-out control says anything."]
 
 
 def test_previews_have_the_same_seeds_at_every_step(small_base, batches, adapter, tmp_path):
-    watcher = preview_watcher(small_base, batches, tmp_path / "samples")
+    callback = preview_callback(small_base, batches, tmp_path / "samples")
     for step in (0, 10):
-        assert watcher.watch(moment(adapter, step)) == {}
+        assert called(callback, adapter, step) == {}
     sheets = sorted((tmp_path / "samples").iterdir())
     assert [sheet.name for sheet in sheets] == ["step-00000000.png", "step-00000010.png"]
     assert sheets[0].read_bytes() == sheets[1].read_bytes()
@@ -140,28 +139,30 @@ def test_previews_have_the_same_seeds_at_every_step(small_base, batches, adapter
         assert sheet.size == sheet_size(4, 4, (128, 128))
 
 
-def recipe(**watch):
+def recipe(**evaluated):
     return Recipe.model_validate(
         {
             "run": "run",
             "base": {"model": "embedded"},
             "adapter": {"kind": "sketch"},
             "data": {"source": "toyworld", "resolution": 128},
-            "watch": watch,
+            "eval": evaluated,
         }
     )
 
 
-def test_a_recipe_says_who_watches(small_base, batches):
-    def kinds(**watch):
-        return [type(watcher) for watcher in build_watchers(recipe(**watch), small_base, CONTRACT, batches)]
+def test_a_recipe_says_what_is_called(small_base, batches):
+    def kinds(**evaluated):
+        return [
+            type(callback.callback) for callback in build_callbacks(recipe(**evaluated), small_base, CONTRACT, batches)
+        ]
 
-    assert kinds() == [HeldOutLossWatcher, ControlFidelityWatcher, PreviewWatcher]
-    assert kinds(fidelity=0, preview="never") == [HeldOutLossWatcher]
-    assert kinds(measure="never") == [PreviewWatcher]
+    assert kinds() == [HeldOutLossCallback, ControlFidelityCallback, PreviewCallback]
+    assert kinds(fidelity_samples=0, preview_every="never") == [HeldOutLossCallback]
+    assert kinds(every="never") == [PreviewCallback]
 
 
 def test_previews_go_into_the_run_folder(small_base, batches):
-    watcher = build_watchers(recipe(measure="never"), small_base, CONTRACT, batches, run="there")[0]
-    assert isinstance(watcher, PreviewWatcher)
-    assert watcher.folder == Path("there/samples")
+    (on_device,) = build_callbacks(recipe(every="never"), small_base, CONTRACT, batches, run="there")
+    assert isinstance(on_device.callback, PreviewCallback)
+    assert on_device.callback.folder == Path("there/samples")

@@ -1,7 +1,7 @@
 """A run folder belongs to one recipe; only what does not decide the training may change."""
 
 import pytest
-from test_store import state
+from test_store import checkpoint
 
 from armature.errors import RecipeError
 from armature.training.checkpoint.run_folder import RunFolder, recipe_digest
@@ -15,7 +15,7 @@ data = {{ source = "pictures", extract = {{}} }}
 length = "{length}"
 learning_rate = {rate}
 workers = {workers}
-[watch]
+[checkpoint]
 keep = {keep}
 """
 
@@ -49,13 +49,13 @@ def test_a_broken_recipe_is_another_one(run):
         run.claim(recipe())
 
 
-def test_length_watch_and_workers_may_change_and_are_told(run):
+def test_length_checkpoints_and_workers_may_change_and_are_told(run):
     run.claim(recipe())
     notes = run.claim(recipe(length="20 steps", workers=0, keep=5), resume=True)
     assert notes == [
-        "Changed since the last sitting: train.length was '10 steps', now '20 steps'.",
-        "Changed since the last sitting: train.workers was 2, now 0.",
-        "Changed since the last sitting: watch.keep was 3, now 5.",
+        "Changed since the last run: checkpoint.keep was 3, now 5.",
+        "Changed since the last run: train.length was '10 steps', now '20 steps'.",
+        "Changed since the last run: train.workers was 2, now 0.",
     ]
     assert run.recipe.read_text() == recipe(length="20 steps", workers=0, keep=5)
 
@@ -72,22 +72,22 @@ def test_a_digest_of_no_recipe_is_refused():
 
 def test_checkpoints_are_neither_overwritten_nor_mixed_up(run):
     run.claim(recipe())
-    run.store().save(state(4))
+    run.store().save(checkpoint(4))
     with pytest.raises(
         RecipeError, match=r"up to step-00000004\. Continue them with --resume, .* --force, which removes"
     ):
         run.claim(recipe())
     run.claim(recipe(), resume=True)
-    assert run.store().newest_whole()[0].step == 4
+    assert run.store().newest_whole()[0].state.step == 4
     run.claim(recipe(), force=True)
     assert run.store().all() == []
 
 
 def test_force_takes_a_folder_over_and_resume_with_it_goes_on(run):
     run.claim(recipe())
-    run.store().save(state(4))
+    run.store().save(checkpoint(4))
     run.claim(recipe(rate=1e-3), resume=True, force=True)
-    assert run.store().newest_whole()[0].step == 4
+    assert run.store().newest_whole()[0].state.step == 4
     assert run.recipe.read_text() == recipe(rate=1e-3)
 
 

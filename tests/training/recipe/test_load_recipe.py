@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from armature.errors import RecipeError
-from armature.training.recipe.describe import nearest_key, recipe_keys
-from armature.training.recipe.errors import RecipeMistakesError
-from armature.training.recipe.load import load_recipe, recipe_text
+from armature.training.recipe.describe import recipe_keys, recipe_text
+from armature.training.recipe.load import RecipeMistakesError, load_recipe
 from armature.training.recipe.model import Recipe
+from armature.training.recipe.names import RENAMED, nearest_key
 
 LEAST = {"run": "runs/x", "base": {"model": "embedded"}, "adapter": {"kind": "canny"}, "data": {"source": "toyworld"}}
 
@@ -51,10 +51,12 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path):
         timestep_range = [500, 400]
         compile = 1
         learning_rate = inf
+        [eval]
+        every = "nver"
         [watch]
-        measure = "nver"
-        [wathc]
-        log = "1 step"
+        save = "1 step"
+        [loging]
+        every = "1 step"
         """
     )
     found = mistakes(file, "bach=3", "steps=3", "train")
@@ -65,7 +67,8 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path):
         "rum is unknown; did you mean run?",
         "data.hand_drown is unknown; did you mean data.hand_drawn?",
         "train.lr is unknown; did you mean train.learning_rate?",
-        "[wathc] is no table of a recipe; expected base, adapter, data, cache, train, watch",
+        "watch.save is now called checkpoint.every",
+        "[loging] is no table of a recipe; expected base, adapter, data, cache, train, logging, eval, checkpoint",
         "run is missing; expected the folder of the training's results",
         "base.model is 3; expected text",
         "adapter.channels is 2; expected one of 1, 3",
@@ -79,10 +82,10 @@ def test_all_mistakes_of_a_file_are_told_together(tmp_path):
         "train.betas is [0.9, 1.0]; expected two numbers [a, b], each a number, at least 0, below 1",
         "train.timestep_range: [500, 400] is no range; expected 0 <= from < to <= 1000",
         "train.compile is 1; expected true or false",
-        "watch.measure: 'nver' is no length; write a number with its unit, as in '500 steps' or '3 epochs'",
+        "eval.every: 'nver' is no length; write a number with its unit, as in '500 steps' or '3 epochs'",
         # Rules between keys are looked at although single keys are wrong.
-        "watch.measure needs held-out samples; give data.held_out, or measure = 'never'",
-        "watch.preview needs held-out samples; give data.held_out, or preview = 'never'",
+        "eval.every needs held-out samples; give data.held_out, or eval.every = 'never'",
+        "eval.preview_every needs held-out samples; give data.held_out, or eval.preview_every = 'never'",
     ]
     assert sorted(found) == sorted(expected)
 
@@ -130,7 +133,7 @@ def test_the_nearest_key_is_proposed(wrong, meant):
         ("timestep_range=[500, 1000]", "train.timestep_range", [500, 1000]),
         ("data.extract.low=[10, 20.5]", "data.extract", {"low": [10.0, 20.5]}),
         ("data.extract={low=10, high=20}", "data.extract", {"low": 10, "high": 20}),
-        ("watch.measure=never", "watch.measure", "never"),
+        ("eval.every=never", "eval.every", "never"),
         ("run=runs/a=b", "run", "runs/a=b"),
         ("cache.enabled=false", "cache.enabled", False),
     ],
@@ -153,7 +156,9 @@ def test_the_last_override_of_a_key_holds_and_an_empty_one_takes_it_out():
     [
         ("precision=auto", "precision may mean several things; write base.precision or train.precision"),
         ("folder=x", "folder may mean several things; write data.source or cache.folder"),
-        ("watch=1", "watch is a table; name one of its keys, as in watch.log=..."),
+        ("eval=1", "eval is a table; name one of its keys, as in eval.every=..."),
+        ("every=1 step", "every may mean several things; write logging.every or eval.every or checkpoint.every"),
+        ("watch=1", "watch is no table any more; its keys are in [logging], [eval], [checkpoint]"),
         ("batch=many", 'train.batch is "many"; expected a whole number, at least 1'),
         ("train.batch=true", "train.batch is true; expected a whole number, at least 1"),
         ("=3", "'=3' is no override; write key=value, as in train.batch=4"),
@@ -230,7 +235,7 @@ def test_written_recipes_read_back_equal():
         [
             'run="a \\"quoted\\" \\u007f\\\\ name"',
             "data.extract={low=[1, 2], high=[3.5, 4], blur=0.0}",
-            "watch.measure=never",
+            "eval.every=never",
             "length=0.5 minutes",
             "learning_rate=3e-9",
             "guidance=5",
@@ -245,7 +250,7 @@ def test_written_recipes_read_back_equal():
 def test_a_written_recipe_says_what_every_key_is():
     text = recipe_text(load_recipe(LEAST))
     for key in recipe_keys().values():
-        assert key.meaning, f"{key.name} has no meaning in its model's docstring"
+        assert key.meaning, f"{key.name} has no description in its model"
         assert re.search(rf"^(# )?{key.name.rpartition('.')[2]}( =|:)", text, re.MULTILINE), key.name
     assert max(map(len, text.splitlines())) <= 140
 
@@ -261,3 +266,17 @@ def test_reading_recipes_needs_no_heavy_library():
     recipe = Path(__file__).parents[3] / "recipes" / "sd15-sketch.toml"
     done = subprocess.run([sys.executable, "-c", code, recipe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("former", "today"), RENAMED.items())
+def test_a_name_of_before_is_told_as_such(former, today):
+    table, _, key = former.rpartition(".")
+    assert today in recipe_keys()
+    assert mistakes(LEAST, f"{former}=1") == (f"{former} is now called {today}",)
+    values = {**LEAST, table: {**LEAST.get(table, {}), key: 1}}
+    assert mistakes(values) == (f"{former} is now called {today}",)
+
+
+def test_a_name_of_before_without_its_table_is_told_too():
+    assert mistakes(LEAST, "measure=1 step") == ("measure is now called eval.every",)
+    assert mistakes(LEAST, "start=embedded:canny") == ("start is now called adapter.init_from",)

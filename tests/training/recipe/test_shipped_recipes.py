@@ -11,7 +11,8 @@ from diffusers import UNet2DConditionModel
 from armature.adapters.registry import build_adapter
 from armature.bases.open import Base, open_base
 from armature.injection.sites import find_sites
-from armature.training.recipe.load import load_recipe, recipe_text
+from armature.training.recipe.describe import recipe_text
+from armature.training.recipe.load import load_recipe
 from armature.training.setup import adapter_spec, set_up, training_contract
 
 HOME = Path(__file__).parents[3] / "recipes"
@@ -105,9 +106,9 @@ def test_the_papers_settings():
 
 def test_the_embedded_canny_recipe_starts_from_the_sketch_adapter():
     setup = set_up(load_recipe(HOME / "embedded" / "canny.toml"), device="cpu")
-    assert setup.warmth is not None
-    assert "conv_in" in setup.warmth.taken
-    assert not setup.warmth.fresh
-    assert not setup.warmth.unused
+    assert setup.init_report is not None
+    assert "conv_in" in setup.init_report.taken
+    assert not setup.init_report.fresh
+    assert not setup.init_report.unused
     assert setup.adapter.spec.blocks == 2
     assert setup.contract.binarize == 0.5

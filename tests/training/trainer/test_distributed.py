@@ -53,14 +53,14 @@ def test_two_processes_equal_one_with_the_doubled_batch(pair, tmp_path, name):
     assert [one[name] for one in told] == [None, None]
     train_small(tmp_path, settings(length="4 steps", batch=4))
     one, two = newest(tmp_path), newest(folder / name)
-    assert (two.step, two.images, two.per_step) == (one.step, one.images, one.per_step) == (4, 16, 4)
+    assert [(c.state.step, c.state.images, c.images_per_step) for c in (one, two)] == [(4, 16, 4)] * 2
     start = small_adapter().state_dict()
     # Sums in another order differ by 1e-6 or so; Adam divides by the gradient's size, which turns the rounding of
     # gradients near zero into a part of a step. Another sample anywhere would change everything by its own size.
-    for key, value in one.adapter.items():
-        assert (value - two.adapter[key]).norm() < 2e-3 * (value - start[key]).norm(), key
-    for key, value in one.optimizer.tensors.items():
-        assert (value - two.optimizer.tensors[key]).norm() <= 2e-3 * value.norm(), key
+    for key, value in one.learner.adapter.items():
+        assert (value - two.learner.adapter[key]).norm() < 2e-3 * (value - start[key]).norm(), key
+    for key, value in one.learner.optimizer.tensors.items():
+        assert (value - two.learner.optimizer.tensors[key]).norm() <= 2e-3 * value.norm(), key
 
 
 def test_a_signal_to_one_stops_both_at_the_same_step_and_they_resume_bit_identical(pair):

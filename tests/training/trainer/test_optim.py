@@ -1,15 +1,19 @@
-"""Weights decay, biases do not; the state survives as named tensors; 8-bit AdamW asks for what it needs."""
+"""Optimizer, learning rate and averaged weights do what their formulas say, and their state survives."""
 
 import sys
 
 import pytest
 import torch
 from small_training import settings, small_adapter
+from torch import nn
 
 from armature.errors import CheckpointError, RecipeError
+from armature.training.checkpoint.state import OptimizerState
 from armature.training.trainer.optim import (
-    OptimizerState,
+    Ema,
     build_optimizer,
+    decay_at,
+    learning_rate,
     load_optimizer_state,
     optimizer_state,
     set_rate,
@@ -88,3 +92,59 @@ def test_eight_bit_adamw_needs_bitsandbytes(monkeypatch):
         RecipeError, match=r"needs bitsandbytes; install it \(pip install bitsandbytes\), or take 'adamw'"
     ):
         build_optimizer(small_adapter(), settings(optimizer="adamw8bit"))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "start", "middle", "end"),
+    [("constant", 1, 1, 1), ("cosine", 1, 0.51, 0.02), ("linear", 1, 0.5, 0)],
+)
+def test_the_rate_falls_as_its_schedule_says(schedule, start, middle, end):
+    rates = [learning_rate(0.5, schedule, 0, 100, progress) for progress in (0.0, 0.5, 1.0)]
+    assert rates == pytest.approx([0.5 * start, 0.5 * middle, 0.5 * end])
+
+
+def test_warm_up_rises_to_the_peak_and_no_step_has_rate_zero():
+    rates = [learning_rate(1.0, "constant", 4, step, 0.0) for step in range(6)]
+    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+def test_the_decay_warms_up():
+    assert decay_at(0.999, 1) == pytest.approx(2 / 11)
+    assert decay_at(0.999, 90) == pytest.approx(91 / 100)
+    assert decay_at(0.5, 1000) == 0.5
+
+
+def test_the_average_follows_its_formula():
+    weights = [torch.tensor([float(value), -value]) for value in (1, 3, 2, 8)]
+    parameter = nn.Parameter(weights[0].clone())
+    ema, expected = Ema([parameter], 0.6), weights[0]
+    for step, value in enumerate(weights[1:], 1):
+        parameter.data.copy_(value)
+        ema.update(step)
+        d = min(0.6, (1 + step) / (10 + step))
+        expected = d * expected + (1 - d) * value
+    assert torch.allclose(ema.average[0], expected)
+
+
+def test_a_swap_shows_the_average_and_gives_the_weights_back_even_after_an_error():
+    parameter = nn.Parameter(torch.tensor([1.0]))
+    ema = Ema([parameter], 0.9)
+    parameter.data.fill_(5.0)
+
+    def look():
+        with ema.swapped():
+            assert (parameter.item(), ema.average[0].item()) == (1.0, 5.0)
+            raise ValueError("of the one who looks")
+
+    with pytest.raises(ValueError, match="of the one who looks"):
+        look()
+    assert (parameter.item(), ema.average[0].item()) == (5.0, 1.0)
+
+
+def test_copying_out_leaves_the_average_as_it_is():
+    parameter = nn.Parameter(torch.tensor([1.0]))
+    ema = Ema([parameter], 0.9)
+    parameter.data.fill_(5.0)
+    ema.copy_out()
+    parameter.data.add_(1.0)
+    assert ema.average[0].item() == 1.0

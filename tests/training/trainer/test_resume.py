@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import Notebook, PositionBatches, differences, newest, settings, train_small, watching
-from test_loop import Onlooker
+from small_training import Notebook, PositionBatches, differences, newest, settings, train_small
+from test_trainer import Onlooker
 
 from armature.errors import CheckpointError, RecipeError
 from armature.training.checkpoint import state as state_module
@@ -25,7 +25,7 @@ LENGTH = 7
 def whole(tmp_path_factory):
     """The last state of an uninterrupted training of 7 steps."""
     run = tmp_path_factory.mktemp("whole")
-    train_small(run, settings(length=f"{LENGTH} steps"), watching(save="1 step", keep=LENGTH))
+    train_small(run, settings(length=f"{LENGTH} steps"), save="1 step", keep=LENGTH)
     return newest(run)
 
 
@@ -37,7 +37,7 @@ def killed_at(step):
     """A progress callback that ends the program's training after a step."""
 
     def tell(progress):
-        if progress.step == step:
+        if progress.state.step == step:
             raise Killed
 
     return tell
@@ -45,7 +45,7 @@ def killed_at(step):
 
 def go_on(run, **options):
     train = settings(length=f"{LENGTH} steps", **options.pop("train", {}))
-    return train_small(run, train, watching(save="2 steps"), resume=True, **options)
+    return train_small(run, train, save="2 steps", resume=True, **options)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 6])
@@ -84,7 +84,7 @@ def test_eight_bit_adamw_resumes_bit_identical(tmp_path):
         go_on(tmp_path / "cut", train=eight, progress=killed_at(5))
     go_on(tmp_path / "cut", train=eight)
     last = newest(tmp_path / "cut")
-    assert any(tensor.dtype == torch.uint8 for tensor in last.optimizer.tensors.values())
+    assert any(tensor.dtype == torch.uint8 for tensor in last.learner.optimizer.tensors.values())
     assert differences(last, newest(tmp_path / "whole")) == []
 
 
@@ -92,9 +92,9 @@ def test_a_finished_training_is_not_trained_any_further(tmp_path, whole):
     go_on(tmp_path)
     batches = PositionBatches(settings(), before=lambda position: pytest.fail("a sample was asked for"))
     onlooker = Onlooker()
-    adapter = go_on(tmp_path, batches=batches, watchers=[onlooker])
-    assert onlooker.moments == []
-    assert all(torch.equal(value, whole.ema[name]) for name, value in adapter.state_dict().items())
+    adapter = go_on(tmp_path, batches=batches, callbacks=[onlooker])
+    assert onlooker.calls == []
+    assert all(torch.equal(value, whole.learner.ema[name]) for name, value in adapter.state_dict().items())
 
 
 def test_a_damaged_newest_checkpoint_costs_the_steps_since_the_one_before(tmp_path, whole):
@@ -112,7 +112,7 @@ def test_a_damaged_newest_checkpoint_costs_the_steps_since_the_one_before(tmp_pa
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_step_saves_and_says_so(tmp_path, whole, number):
     def send(progress):
-        if progress.step == 3:
+        if progress.state.step == 3:
             os.kill(os.getpid(), number)
 
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
@@ -121,34 +121,34 @@ def test_a_signal_ends_the_step_saves_and_says_so(tmp_path, whole, number):
         go_on(tmp_path, progress=send)
     assert stopped.value.status == 128 + number
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    assert newest(tmp_path).step == 3
+    assert newest(tmp_path).state.step == 3
     go_on(tmp_path)
     assert differences(newest(tmp_path), whole) == []
 
 
-def test_watchers_that_a_signal_passed_over_look_after_resuming(tmp_path):
+def test_callbacks_that_a_signal_passed_over_are_called_after_resuming(tmp_path):
     def send(progress):
-        if progress.step == 3:
+        if progress.state.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     first, second, third = Onlooker("3 steps"), Onlooker("3 steps"), Onlooker("3 steps")
     with pytest.raises(TrainingStoppedError):
-        go_on(tmp_path, watchers=[first], progress=send)
-    assert [moment[0] for moment in first.moments] == [0]
-    assert not newest(tmp_path).watched
+        go_on(tmp_path, callbacks=[first], progress=send)
+    assert [call[0] for call in first.calls] == [0]
+    assert not newest(tmp_path).callbacks_called
     with pytest.raises(Killed):
-        go_on(tmp_path, watchers=[second], progress=killed_at(4))
-    assert [moment[0] for moment in second.moments] == [3]
-    assert (newest(tmp_path).step, newest(tmp_path).watched) == (3, True)
-    go_on(tmp_path, watchers=[third])
-    assert [moment[0] for moment in third.moments] == [6, 7]
+        go_on(tmp_path, callbacks=[second], progress=killed_at(4))
+    assert [call[0] for call in second.calls] == [3]
+    assert (newest(tmp_path).state.step, newest(tmp_path).callbacks_called) == (3, True)
+    go_on(tmp_path, callbacks=[third])
+    assert [call[0] for call in third.calls] == [6, 7]
 
 
 def test_a_full_disk_ends_the_training_and_costs_no_checkpoint(tmp_path, whole, monkeypatch):
     real = state_module.save_file
 
     def full(tensors, path):
-        if "step-00000004" in str(path) and path.name.startswith("optimizer"):
+        if "step-00000004" in str(path) and "optimizer" in path.name:
             raise OSError(28, "No space left on device")
         real(tensors, path)
 
@@ -171,16 +171,16 @@ def test_another_number_of_samples_a_step_is_refused(tmp_path):
 def test_an_average_can_be_begun_on_resuming(tmp_path):
     train_small(tmp_path, settings(ema=0.0, length="2 steps"))
     go_on(tmp_path, train={"ema": 0.9})
-    assert newest(tmp_path).ema is not None
+    assert newest(tmp_path).learner.ema is not None
 
 
 SCRIPT = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
-from small_training import PositionBatches, settings, train_small, watching
+from small_training import PositionBatches, settings, train_small
 train = settings(length="7 steps")
 batches = PositionBatches(train, before=lambda position: time.sleep(0.02))
-train_small(sys.argv[1], train, watching(save="1 step", keep=2), batches, resume=True)
+train_small(sys.argv[1], train, batches, save="1 step", keep=2, resume=True)
 """
 
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from pydantic import ValidationError
 
 from armature.errors import RecipeError
+from armature.files import replacing
 from armature.training.checkpoint.store import CheckpointStore
 from armature.training.recipe.model import Recipe
 
-# Settings that may change between two sittings: none of them alters what a step learns. The number of samples a step
-# must stay, however it is divided; `fit` sees to that.
-FREE_TABLES = ("watch",)
+# Settings that may change when a training is resumed: none of them alters what a step learns. The number of samples a
+# step must stay, however it is divided; `fit` sees to that.
+FREE_TABLES = ("logging", "eval", "checkpoint")
 FREE = frozenset(
     {
         "run",
@@ -58,7 +56,7 @@ class RunFolder:
 
         text: the resolved recipe as TOML; it becomes recipe.toml. resume: go on from its checkpoints. force: take over
         the folder of another recipe; without resume, checkpoints are removed and training starts anew.
-        Returns notes on settings that changed since the last sitting and may. Raises RecipeError for the folder of
+        Returns notes on settings that changed since the last run and may. Raises RecipeError for the folder of
         another recipe, and for one that holds checkpoints that are neither to be continued nor to be removed.
         """
         changes = self._changes(text)
@@ -79,7 +77,7 @@ class RunFolder:
             store.clear()
         store.tidy()
         self._write(text)
-        return [f"Changed since the last sitting: {words}." for _, words in changes]
+        return [f"Changed since the last run: {words}." for _, words in changes]
 
     def _changes(self, text: str) -> list[tuple[str, str]]:
         """Names of settings that differ from those of recipe.toml, each with a description."""
@@ -94,19 +92,12 @@ class RunFolder:
         return [(name, f"{name} was {_shown(old.get(name))}, now {_shown(new.get(name))}") for name in names]
 
     def _write(self, text: str) -> None:
-        temporary = self.path / f".recipe.{uuid4().hex}.toml"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.recipe)
+            with replacing(self.recipe) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         except OSError as error:
             raise RecipeError(f"{self.path} cannot be written to ({error}); choose another run folder.") from error
-        finally:
-            with suppress(OSError):  # gone already, or never made
-                temporary.unlink()
 
 
 def recipe_digest(text: str) -> str:

@@ -1,12 +1,11 @@
-"""Everything that a training has to remember, as one folder of files that carries its own checksums."""
+"""Where a training stands, and a checkpoint of it: one folder of files that carries its own checksums."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +14,90 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from armature.errors import CheckpointError
-from armature.training.trainer.optim import OptimizerState
+from armature.files import file_digest
 
-FORMAT = 1
+FORMAT = 2
 STATE_NAME = "state.json"
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingState:
-    """A training between two steps. Everything random follows from the recipe's seed and `images`.
+@dataclass(frozen=True)
+class TrainerState:
+    """The position of a training between two steps.
 
     step: optimizer steps done. images: samples learned from, over all processes, which is also the position of the
-    next one. per_step: samples of one step. minutes: of training alone. digest: of the recipe.
-    watched: whether previews and measurements due at this step are done.
+    next one. minutes: of training alone, without preparation, callbacks and saving, over all runs of the program.
+    """
+
+    step: int = 0
+    images: int = 0
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class OptimizerState:
+    """What an optimizer remembers. Names are PARAMETER/KEY, as in "body.0.block1.weight/exp_avg".
+
+    tensors: its moments. scalars: what is no tensor, as JSON-ready values.
+    """
+
+    tensors: dict[str, Tensor]
+    scalars: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class LearnerState:
+    """All that changes while an adapter learns.
+
     adapter: live float32 weights. ema: averaged ones, None without. scaler: float16's gradient scaler, None without.
     """
 
-    step: int
-    images: int
-    per_step: int
-    minutes: float
-    digest: str
-    watched: bool
     adapter: dict[str, Tensor]
     ema: dict[str, Tensor] | None
     optimizer: OptimizerState
     scaler: dict[str, Any] | None = None
 
 
-def write_state(state: TrainingState, folder: Path) -> None:
-    """Fill an empty folder with a state and have the disk hold it. Raises OSError or SafetensorError."""
-    groups = {"adapter": state.adapter, "ema": state.ema, "optimizer": state.optimizer.tensors}
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training between two steps. Everything random follows from the recipe's seed and `state.images`.
+
+    images_per_step: samples of one step, over all processes. recipe: digest of the recipe.
+    callbacks_called: whether the previews and measurements that are due at this step were made.
+    """
+
+    state: TrainerState
+    learner: LearnerState
+    images_per_step: int
+    recipe: str
+    callbacks_called: bool
+
+
+def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Fill an empty folder with a checkpoint. Raises OSError or SafetensorError."""
+    learner = checkpoint.learner
+    groups = {"adapter": learner.adapter, "ema": learner.ema, "optimizer": learner.optimizer.tensors}
     files: dict[str, Any] = {}
     for name, tensors in groups.items():
         if tensors is not None:
             path = folder / f"{name}.safetensors"
             save_file(_plain(tensors), path)
-            files[path.name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
-            flush(path)
+            files[path.name] = {"bytes": path.stat().st_size, "digest": file_digest(path)}
     facts: dict[str, Any] = {
         "format": FORMAT,
-        "step": state.step,
-        "images": state.images,
-        "per_step": state.per_step,
-        "minutes": state.minutes,
-        "recipe": state.digest,
-        "watched": state.watched,
-        "optimizer": state.optimizer.scalars,
-        "scaler": state.scaler,
+        "state": asdict(checkpoint.state),
+        "images_per_step": checkpoint.images_per_step,
+        "recipe": checkpoint.recipe,
+        "callbacks_called": checkpoint.callbacks_called,
+        "optimizer": learner.optimizer.scalars,
+        "scaler": learner.scaler,
         "files": files,
     }
-    text = json.dumps({**facts, "sha256": _digest_of(facts)}, indent=2) + "\n"
+    text = json.dumps({**facts, "digest": facts_digest(facts)}, indent=2) + "\n"
     (folder / STATE_NAME).write_text(text, encoding="utf-8")
-    flush(folder / STATE_NAME)
-    flush(folder)
 
 
-def read_state(folder: Path) -> TrainingState:
-    """Read a state, on the CPU. Raises CheckpointError, in words, unless every byte is what was written."""
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint, on the CPU. Raises CheckpointError, in words, unless every byte is what was written."""
     facts = _facts(folder)
     tensors: dict[str, dict[str, Tensor]] = {}
     for name, wanted in facts["files"].items():
@@ -80,44 +105,34 @@ def read_state(folder: Path) -> TrainingState:
         try:
             if path.stat().st_size != wanted["bytes"]:
                 raise CheckpointError(f"{name} has {path.stat().st_size} bytes instead of {wanted['bytes']}")
-            if _digest(path) != wanted["sha256"]:
+            if file_digest(path) != wanted["digest"]:
                 raise CheckpointError(f"{name} is not what was written")
             tensors[path.stem] = load_file(path)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{name} cannot be read ({error})") from error
-    return TrainingState(
-        step=facts["step"],
-        images=facts["images"],
-        per_step=facts["per_step"],
-        minutes=facts["minutes"],
-        digest=facts["recipe"],
-        watched=facts["watched"],
-        adapter=tensors["adapter"],
-        ema=tensors.get("ema"),
-        optimizer=OptimizerState(tensors["optimizer"], facts["optimizer"]),
-        scaler=facts["scaler"],
+    optimizer = OptimizerState(tensors["optimizer"], facts["optimizer"])
+    return Checkpoint(
+        TrainerState(**facts["state"]),
+        LearnerState(tensors["adapter"], tensors.get("ema"), optimizer, facts["scaler"]),
+        images_per_step=facts["images_per_step"],
+        recipe=facts["recipe"],
+        callbacks_called=facts["callbacks_called"],
     )
 
 
-def flush(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder."""
-    if path.is_dir() and os.name != "posix":  # folders cannot be opened there
-        return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def facts_digest(facts: Mapping[str, Any]) -> str:
+    """Of everything in state.json but the digest itself."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _facts(folder: Path) -> dict[str, Any]:
     """The checked contents of state.json."""
     try:
         facts = json.loads((folder / STATE_NAME).read_text(encoding="utf-8"))
-        told = facts.pop("sha256")
+        told = facts.pop("digest")
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(f"{STATE_NAME} cannot be read ({error})") from error
-    if told != _digest_of(facts):
+    if told != facts_digest(facts):
         raise CheckpointError(f"{STATE_NAME} is not what was written")
     if facts["format"] != FORMAT:
         raise CheckpointError(f"its format is {facts['format']}, and this version of Armature reads {FORMAT}")
@@ -134,12 +149,3 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         plain[name] = tensor.clone() if place in seen else tensor
         seen.add(place)
     return plain
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_of(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

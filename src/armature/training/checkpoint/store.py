@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +10,8 @@ from uuid import uuid4
 from safetensors import SafetensorError
 
 from armature.errors import CheckpointError
-from armature.training.checkpoint.state import TrainingState, flush, read_state, write_state
+from armature.files import replacing_folder
+from armature.training.checkpoint.state import Checkpoint, read_checkpoint, write_checkpoint
 
 _NAME = re.compile(r"step-(\d{8,})")
 
@@ -28,41 +28,35 @@ class CheckpointStore:
 
     def all(self) -> list[Path]:
         """Folders of all checkpoints, damaged ones too, oldest first."""
-        found = [path for path in self.folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir()]
-        return sorted(found, key=_step)
+        folders = (path for path in self.folder.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir())
+        return sorted(folders, key=_step)
 
-    def newest_whole(self) -> tuple[TrainingState | None, list[str]]:
-        """The newest state that is intact, and a note for each newer one that is not; None when there is none."""
+    def newest_whole(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is intact, and a note for each newer one that is not; None when there is none."""
         notes = []
         for path in reversed(self.all()):
             try:
-                return read_state(path), notes
+                return read_checkpoint(path), notes
             except CheckpointError as error:
                 notes.append(f"{path.name} is damaged and was skipped: {error}.")
         return None, notes
 
-    def save(self, state: TrainingState) -> Path:
-        """Write a state, then remove those that are older than the last `keep`. Returns its folder.
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint, then remove those that are older than the last `keep`. Returns its folder.
 
-        A state of the same step is replaced. Raises CheckpointError when it cannot be written, a full disk for one;
-        the checkpoints that were there before are then still there.
+        One of the same step is replaced. Raises CheckpointError when it cannot be written, a full disk for one; the
+        checkpoints that were there before are then still there.
         """
-        path = self.folder / f"step-{state.step:08d}"
-        temporary = self._hidden(path.name)
+        path = self.folder / f"step-{checkpoint.state.step:08d}"
         try:
-            temporary.mkdir(parents=True)
-            write_state(state, temporary)
-            if path.exists():
-                path.rename(self._hidden(path.name))
-            temporary.rename(path)
-            flush(self.folder)
+            with replacing_folder(path) as folder:
+                write_checkpoint(checkpoint, folder)
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             newest = self.all()[-1:]
             left = f"{newest[0].name} is untouched; continue from it with --resume" if newest else "there is none yet"
             raise CheckpointError(
-                f"The checkpoint of step {state.step} cannot be written to {self.folder} ({error}). Make room or "
-                f"check the disk. The newest checkpoint: {left}."
+                f"The checkpoint of step {checkpoint.state.step} cannot be written to {self.folder} ({error}). Make "
+                f"room or check the disk. The newest checkpoint: {left}."
             ) from error
         for old in self.all()[: -self.keep]:
             self._remove(old)
@@ -88,12 +82,9 @@ class CheckpointStore:
 
     def _remove(self, path: Path) -> None:
         # Renamed first: a removal that is cut short must not look like a damaged checkpoint.
-        hidden = self._hidden(path.name)
-        os.replace(path, hidden)
+        hidden = path.with_name(f".{path.name}.{uuid4().hex}")
+        path.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
-
-    def _hidden(self, name: str) -> Path:
-        return self.folder / f".{name}.{uuid4().hex}"
 
 
 def _step(path: Path) -> int:

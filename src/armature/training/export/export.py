@@ -16,6 +16,7 @@ from armature.errors import CheckpointError
 from armature.evaluation.files import write_picture, write_whole
 from armature.files import public_name
 from armature.training.callbacks.preview import last_sheet
+from armature.training.checkpoint.state import TrainerState
 from armature.training.export.model_card import Summary, curve_pictures, model_card
 from armature.training.logging.metrics import read_metrics
 from armature.training.recipe.model import Recipe
@@ -37,23 +38,21 @@ def export(
     run: str | Path,
     adapter: Adapter,
     recipe: Recipe,
+    state: TrainerState,
     *,
-    step: int,
-    images: int,
-    minutes: float,
     dtype: torch.dtype = torch.float16,
 ) -> Exported:
     """Write RUN/adapter (diffusers folder, model card, curves, last sheet) and RUN/adapter-original.safetensors.
 
-    adapter: as it is to be given away, with averaged weights where there are any; it stays as it is. step, images,
-    minutes: of the training. dtype: of the files, float16 or float32; weights beyond float16's range are kept in
+    adapter: as it is to be given away, with averaged weights where there are any; it stays as it is. state:
+    the extent of the training. dtype: of the files, float16 or float32; weights beyond float16's range are kept in
     float32, and a note says so. Both files carry kind, family, contract, extractor and a summary of the training.
     Raises CheckpointError for weights that are not finite and when the disk refuses.
     """
     run = Path(run)
     tensors, notes = _cast(adapter.state_dict(), dtype)
     lines = read_metrics(run)
-    summary = Summary.of(recipe, adapter, lines, step=step, images=images, minutes=minutes)
+    summary = Summary.of(recipe, adapter, lines, state)
     card = replace(adapter.card, kind=recipe.adapter.kind, metadata=_metadata(adapter.card, recipe, summary))
     folder = save_adapter(adapter, run / FOLDER, tensors=tensors, card=card)
     original = save_adapter(adapter, run / ORIGINAL, layout="original", tensors=tensors, card=card)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from armature.adapters.base import Adapter, AdapterCard
 from armature.files import public_name
-from armature.training.logging.curves import draw_curves
+from armature.training.checkpoint.state import TrainerState
+from armature.training.logging.curves import can_draw, draw_curves
 from armature.training.logging.metrics import series
 from armature.training.recipe.model import Recipe
 from armature.version import __version__
@@ -42,23 +43,20 @@ class Summary:
         recipe: Recipe,
         adapter: Adapter,
         lines: Sequence[Mapping[str, Any]],
-        *,
-        step: int,
-        images: int,
-        minutes: float,
+        state: TrainerState,
     ) -> Summary:
         """Of a recipe and the lines of its metrics.jsonl; local paths are told by their last part."""
         train, data = recipe.train, recipe.data
         names = sorted({name for line in lines for name in line if name.startswith(("held_out/", "fidelity/"))})
-        last = {name: found[-1][1] for name in names if (found := series(lines, name))}
+        last = {name: points[-1][1] for name in names if (points := series(lines, name))}
         training = {
             "base": public_name(recipe.base.model),
             "network": adapter.spec.network,
-            "start": None if recipe.adapter.start is None else public_name(recipe.adapter.start),
-            "steps": step,
-            "images": images,
-            "minutes": round(minutes, 2),
-            "batch": images // step if step else train.batch * train.accumulate,
+            "init_from": None if recipe.adapter.init_from is None else public_name(recipe.adapter.init_from),
+            "steps": state.step,
+            "images": state.images,
+            "minutes": round(state.minutes, 2),
+            "batch": state.images // state.step if state.step else train.batch * train.accumulate,
             "resolution": data.resolution,
             "learning_rate": train.learning_rate,
             "schedule": train.schedule,
@@ -79,15 +77,17 @@ class Summary:
 
 
 def curve_pictures(lines: Sequence[Mapping[str, Any]]) -> dict[str, Image.Image]:
-    """The curves of a log by file name; those without a point are left out."""
+    """The curves of a log by file name; those without a point are left out, and all where matplotlib is missing."""
+    if not can_draw():
+        return {}
     names = list(dict.fromkeys(name for line in lines for name in line if "/" in name and name != _CLOSED))
-    found = {}
+    pictures = {}
     for file, (title, starts) in _CURVES.items():
         drawn = {name.partition("/")[2]: series(lines, name) for name in names if name.startswith(starts)}
         drawn = {name: points for name, points in drawn.items() if points}
         if drawn:
-            found[file] = draw_curves(title, drawn)
-    return found
+            pictures[file] = draw_curves(title, drawn)
+    return pictures
 
 
 def model_card(summary: Summary, adapter: Adapter, card: AdapterCard, pictures: Sequence[str]) -> str:

@@ -128,7 +128,8 @@ def open_display(*, shown: bool) -> Display:
 
 def in_words(progress: Progress) -> str:
     """Step, loss, images per second, time left and memory, as far as they are known."""
-    words = [f"step {progress.step}" if progress.steps is None else f"step {progress.step}/{progress.steps}"]
+    step = progress.state.step
+    words = [f"step {step}" if progress.steps is None else f"step {step}/{progress.steps}"]
     figures = progress.figures
     if "train/loss" in figures:
         words.append(f"loss {figures['train/loss']:.4f}")

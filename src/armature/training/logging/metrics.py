@@ -10,37 +10,35 @@ from typing import Any, Protocol
 
 from armature.errors import RecipeError
 from armature.files import replacing
+from armature.training.checkpoint.state import TrainerState
+from armature.training.logging.trackers import Trackers
 
 NAME = "metrics.jsonl"
 
 
-class Board(Protocol):
-    """Another place that figures are shown at."""
+class Metrics(Protocol):
+    """Where figures are written down; used in the first process only."""
 
-    def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Show the finite figures of a step."""
+    def write(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Figures by slash-separated names, such as "train/loss"."""
         ...
 
     def rewind(self, step: int) -> None:
-        """Forget what was shown of later steps, as far as the place can."""
-        ...
-
-    def close(self) -> None:
-        """Write everything out."""
+        """Forget everything about steps after `step`; called once, before the first write."""
         ...
 
 
 class MetricsLog:
-    """RUN/metrics.jsonl, where every line has a step, minutes and images where they are told, and figures by name.
+    """RUN/metrics.jsonl, where every line has step, minutes, images, and figures by name.
 
     Lines are flushed one by one; what a kill left of the last one is dropped at the next opening. A figure that is not
-    finite becomes null. boards: told the same; see armature.training.logging.trackers.
+    finite becomes null. trackers: told the same, finite figures only.
     Raises RecipeError when the file cannot be opened or read.
     """
 
-    def __init__(self, run: str | Path, boards: tuple[Board, ...] = ()) -> None:
+    def __init__(self, run: str | Path, trackers: Trackers | None = None) -> None:
         self.path = Path(run) / NAME
-        self._boards = boards
+        self._trackers = trackers
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and not _whole(self.path):
@@ -49,17 +47,9 @@ class MetricsLog:
         except OSError as error:
             raise RecipeError(f"{self.path} cannot be opened ({error}); choose another run folder.") from error
 
-    def write(
-        self,
-        step: int,
-        figures: Mapping[str, float],
-        *,
-        minutes: float | None = None,
-        images: int | None = None,
-    ) -> None:
-        """Add a line. figures: by slash-separated names. Raises RecipeError when the disk is full."""
-        facts = {"step": step, "minutes": None if minutes is None else round(minutes, 3), "images": images}
-        line: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
+    def write(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Add a line. Raises RecipeError when the disk is full."""
+        line: dict[str, Any] = {"step": state.step, "minutes": round(state.minutes, 3), "images": state.images}
         line |= {name: value if math.isfinite(value) else None for name, value in figures.items()}
         try:
             self._file.write(json.dumps(line, allow_nan=False) + "\n")
@@ -68,22 +58,22 @@ class MetricsLog:
             raise RecipeError(
                 f"{self.path} cannot be written ({error}); make room, then go on with --resume."
             ) from error
-        for board in self._boards:
-            board.write(step, {name: value for name, value in figures.items() if math.isfinite(value)})
+        if self._trackers is not None:
+            self._trackers.log(state.step, {name: value for name, value in figures.items() if math.isfinite(value)})
 
     def rewind(self, step: int) -> None:
         """Drop the lines of later steps: a training resumed at `step` will write them anew. All of them, or none."""
         self._file.close()
         _rewrite(self.path, [line for line in _lines(self.path) if line["step"] <= step])
         self._file = self.path.open("a", encoding="utf-8")
-        for board in self._boards:
-            board.rewind(step)
+        if self._trackers is not None:
+            self._trackers.rewind(step)
 
     def close(self) -> None:
-        """Close the file and the boards; closing again is harmless."""
+        """Close the file and the trackers."""
         self._file.close()
-        for board in self._boards:
-            board.close()
+        if self._trackers is not None:
+            self._trackers.finish()
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -100,12 +90,12 @@ def read_metrics(run: str | Path) -> list[dict[str, Any]]:
 
 def series(lines: Sequence[Mapping[str, Any]], name: str) -> list[tuple[int, float]]:
     """(step, value) of one figure; of a step that was written twice, the later line."""
-    found = {line["step"]: float(line[name]) for line in lines if line.get(name) is not None}
-    return sorted(found.items())
+    values = {line["step"]: float(line[name]) for line in lines if line.get(name) is not None}
+    return sorted(values.items())
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             line = json.loads(text)
@@ -113,8 +103,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             break
         if not isinstance(line, dict) or not isinstance(line.get("step"), int):
             break
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
 def _whole(path: Path) -> bool:

@@ -1,48 +1,27 @@
-"""The keys of a recipe as words: what each one takes, what it means, and which one a wrong name was meant for."""
+"""The keys of a recipe as words: what each takes and means, and whole recipes as commented TOML."""
 
 from __future__ import annotations
 
-import re
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
+import tomlkit
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from tomlkit.items import Item
 
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
 
-# What other trainers call things.
-_OTHER_NAMES = {
-    "lr": "train.learning_rate",
-    "rate": "train.learning_rate",
-    "max_steps": "train.length",
-    "max_train_steps": "train.length",
-    "num_train_epochs": "train.length",
-    "epochs": "train.length",
-    "minutes": "train.length",
-    "batch_size": "train.batch",
-    "train_batch_size": "train.batch",
-    "gradient_accumulation_steps": "train.accumulate",
-    "gradient_checkpointing": "train.checkpoint_gradients",
-    "max_grad_norm": "train.clip",
-    "lr_scheduler": "train.schedule",
-    "lr_warmup_steps": "train.warmup",
-    "mixed_precision": "train.precision",
-    "snr_gamma": "train.min_snr",
-    "dataloader_num_workers": "train.workers",
-    "size": "data.resolution",
-    "images": "data.source",
-    "path": "data.source",
-    "output": "run",
-    "output_dir": "run",
-    "pretrained_model_name_or_path": "base.model",
-    "checkpointing_steps": "watch.save",
-    "validation_steps": "watch.preview",
-}
+_WIDTH = 100
+_HEAD = (
+    "A recipe of Armature: every key with its value; those that are left out stand as comments.",
+    "Relative paths start from the folder in which the training is started.",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +29,7 @@ class Key:
     """One key of a recipe.
 
     name: dotted. expected: what it takes, in words. default: a JSON-ready value; None is "left out".
-    required: whether it has to be given. meaning: one clause from the models' docstrings. text: takes any text.
+    required: whether it has to be given. meaning: the description in the recipe's models. text: takes any text.
     """
 
     name: str
@@ -65,18 +44,23 @@ class Key:
         """Its table, or "" for a key above all tables."""
         return self.name.rpartition(".")[0]
 
+    @property
+    def usual(self) -> str:
+        """Its default as TOML, "left out" or "required"."""
+        if self.required:
+            return "required"
+        return "left out" if self.default is None else toml_value(self.default)
+
 
 @cache
 def recipe_keys() -> dict[str, Key]:
     """All keys by their dotted names, in the order of the models."""
-    found = {}
+    keys = {}
     for name, field in Recipe.model_fields.items():
         inner = table_model(field)
         fields = {name: field} if inner is None else {f"{name}.{key}": one for key, one in inner.model_fields.items()}
-        words = _meanings(Recipe if inner is None else inner)
-        for dotted, one in fields.items():
-            found[dotted] = _key(dotted, one, words.get(dotted.rpartition(".")[2], ""))
-    return found
+        keys.update({dotted: _key(dotted, one) for dotted, one in fields.items()})
+    return keys
 
 
 @cache
@@ -91,36 +75,90 @@ def table_model(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def nearest_key(name: str) -> str | None:
-    """The key that a wrong dotted name was probably meant for, or None."""
-    keys = recipe_keys()
-    last = name.rpartition(".")[2]
-    if last in _OTHER_NAMES:
-        return _OTHER_NAMES[last]
-    # A right name in a wrong table, then a wrong name in a right one, then anything that looks alike.
-    if moved := [key for key in keys if key.rpartition(".")[2] == last]:
-        return moved[0]
-    beside = [key for key in keys if key.rpartition(".")[0] == name.rpartition(".")[0]]
-    near = get_close_matches(name, beside, n=1, cutoff=0.6) or get_close_matches(name, list(keys), n=1, cutoff=0.6)
-    if near:
-        return near[0]
-    ends = {key.rpartition(".")[2]: key for key in reversed(keys)}
-    return next((ends[end] for end in get_close_matches(last, list(ends), n=1, cutoff=0.7)), None)
+def keys_in_markdown() -> str:
+    """The table of all keys as docs/training.md shows it."""
+    rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
+    for key in recipe_keys().values():
+        usual = key.usual if key.required or key.default is None else f"`{key.usual}`"
+        rows.append(f"| `{key.name}` | {key.expected} | {usual} | {key.meaning} |")
+    return "\n".join(rows) + "\n"
 
 
-def _key(name: str, field: FieldInfo, meaning: str) -> Key:
+def toml_value(value: Any) -> str:
+    """A JSON-like value as TOML on one line; ValueError for None and anything that TOML lacks."""
+    return _item(value).as_string()
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The whole recipe as commented TOML, which `load_recipe` reads back as an equal recipe."""
+    values = recipe.model_dump(mode="json")
+    document = tomlkit.document()
+    for words in _HEAD:
+        document.add(tomlkit.comment(words))
+    document.add(tomlkit.nl())
+    _add(document, "run", values["run"])
+    for name, model in tables().items():
+        table = tomlkit.table()
+        table.comment(_title(model))
+        for key, value in values[name].items():
+            _add(table, f"{name}.{key}", value)
+        document.add(tomlkit.nl())
+        document.add(name, table)
+    return tomlkit.dumps(document)
+
+
+def _title(model: type[BaseModel]) -> str:
+    """What a table is about: its model's docstring behind the colon. Without docstrings (python -OO) it is missing."""
+    return (model.__doc__ or "").partition(": ")[2].strip().rstrip(".")
+
+
+def _add(place: tomlkit.TOMLDocument | tomlkit.items.Table, name: str, value: Any) -> None:
+    """One key with its meaning behind it, or above it where the line would grow long."""
+    meaning, last = recipe_keys()[name].meaning, name.rpartition(".")[2]
+    if value is None:
+        # TOML has no null: a key that is left out stands as a comment.
+        _add_comment(place, f"{last}: {meaning}")
+        return
+    item = _item(value)
+    if len(last) + len(item.as_string()) + len(meaning) + 3 > _WIDTH:
+        _add_comment(place, meaning)
+    else:
+        item.comment(meaning)
+    place.add(last, item)
+
+
+def _add_comment(place: tomlkit.TOMLDocument | tomlkit.items.Table, words: str) -> None:
+    for line in textwrap.wrap(words, _WIDTH + 8, subsequent_indent="  ", break_long_words=False):
+        place.add(tomlkit.comment(line))
+
+
+def _item(value: Any) -> Item:
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        for name, one in value.items():
+            table.add(name, _item(one))
+        return table
+    if isinstance(value, (list, tuple)):
+        array = tomlkit.array()
+        array.extend(_item(one) for one in value)
+        return array
+    if not isinstance(value, (bool, int, float, str)):
+        raise ValueError(f"{value!r} cannot be written as TOML")
+    return tomlkit.item(value)
+
+
+def _key(name: str, field: FieldInfo) -> Key:
     required = field.is_required()
     default = None if required else field.get_default(call_default_factory=True)
     if isinstance(default, Duration):
         default = str(default)
-    kinds = _without_none(field.annotation)
     return Key(
         name=name,
         expected=_expected(field.annotation, field.metadata),
         default=list(default) if isinstance(default, tuple) else default,
         required=required,
-        meaning=meaning,
-        text=kinds == [str],
+        meaning=field.description or "",
+        text=_without_none(field.annotation) == [str],
     )
 
 
@@ -163,17 +201,3 @@ def _limits(metadata: list[Any]) -> str:
         elif isinstance(one, Lt) and one.lt != 2**63:
             parts.append(f"below {one.lt}")
     return "".join(f", {part}" for part in parts)
-
-
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What each field means: the clause after its name in the model's docstring; fields may share one."""
-    # Without docstrings (python -OO) the words are missing, and nothing else.
-    text = " ".join((model.__doc__ or "").split())
-    name = "|".join(sorted(model.model_fields, key=len, reverse=True))
-    heads = list(re.finditer(rf"(?:^|(?<=[ ]))((?:(?:{name}), )*(?:{name})): ", text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    found = {}
-    for head, end in zip(heads, ends, strict=True):
-        clause = text[head.end() : end].strip().rstrip(".;")
-        found.update(dict.fromkeys(head[1].split(", "), clause))
-    return found

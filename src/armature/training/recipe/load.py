@@ -11,16 +11,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from armature.errors import RecipeError
-from armature.training.recipe.describe import nearest_key, recipe_keys, tables
-from armature.training.recipe.errors import RecipeMistakesError
+from armature.training.recipe.describe import recipe_keys, tables, toml_value
 from armature.training.recipe.model import Recipe
-from armature.training.recipe.overrides import apply_overrides
-from armature.training.recipe.toml import recipe_text, toml_value
-
-__all__ = ["load_recipe", "recipe_text"]
+from armature.training.recipe.names import find_key, former_key, unknown_key
 
 # Stand-ins for required keys that are missing or wrong, so that the other rules are still looked at.
 _STAND_INS = {"run": "run", "base.model": "embedded", "adapter.kind": "sketch", "data.source": "toyworld"}
+
+
+class RecipeMistakesError(RecipeError):
+    """Every mistake that was found in a recipe, told together.
+
+    where: the recipe, as the user named it. mistakes: one sentence each, which starts with the dotted key.
+    lines: what the command line prints, one line each.
+    """
+
+    def __init__(self, where: str, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        self.lines = (f"{where} has {count}:", *self.mistakes)
+        super().__init__("\n  ".join(self.lines))
 
 
 def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequence[str] = ()) -> Recipe:
@@ -38,6 +48,25 @@ def load_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Sequ
     if recipe is None or mistakes:
         raise RecipeMistakesError(where, mistakes)
     return recipe
+
+
+def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Set the overrides in the nested values of a recipe, later ones last.
+
+    overrides: "train.batch=4"; a key that only one table has may go without it ("batch=4"), "data=" means data.source
+    and "base=" base.model. Values are TOML where they parse as TOML, text otherwise; nothing after "=" takes a key
+    out again, so that its default holds. Returns the mistakes, one sentence each; wrong overrides change nothing.
+    """
+    mistakes = []
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or not name.strip():
+            mistakes.append(f"{override!r} is no override; write key=value, as in train.batch=4")
+            continue
+        dotted, mistake = find_key(name.strip())
+        if dotted is None or (mistake := _set(values, dotted, text.strip())):
+            mistakes.append(mistake)
+    return mistakes
 
 
 def _read(source: str | Path | Mapping[str, Any] | Recipe) -> tuple[dict[str, Any], str]:
@@ -71,11 +100,12 @@ def _drop_unknown(values: dict[str, Any]) -> list[str]:
         else:
             wrong = [] if name in known or name in tables() else [name]
         for dotted in wrong:
-            if isinstance(value, dict) and "." not in dotted:
-                mistakes.append(f"[{dotted}] is no table of a recipe; expected {', '.join(tables())}")
+            if not isinstance(value, dict) or "." in dotted:
+                mistakes.append(unknown_key(dotted))
+            elif former_key(dotted) is not None:
+                mistakes += [unknown_key(f"{dotted}.{key}") for key in value]
             else:
-                near = nearest_key(dotted)
-                mistakes.append(f"{dotted} is unknown{f'; did you mean {near}?' if near else '; take it out'}")
+                mistakes.append(f"[{dotted}] is no table of a recipe; expected {', '.join(tables())}")
             table, _, key = dotted.rpartition(".")
             (values[table] if table else values).pop(key)
     return mistakes
@@ -163,3 +193,28 @@ def _pop(values: dict[str, Any], name: str) -> None:
     for table in way:
         values = values.get(table, {})
     values.pop(last, None)
+
+
+def _set(values: dict[str, Any], dotted: str, text: str) -> str:
+    """Put one value in its place; returns what is wrong, or ""."""
+    *tables_on_the_way, last = dotted.split(".")
+    place: Any = values
+    for table in tables_on_the_way:
+        place = place.setdefault(table, {})
+        if not isinstance(place, dict):
+            return f"{dotted} cannot be set, because the recipe gives {table} as a plain value; write [{table}]"
+    if text:
+        place[last] = _value(text, plain=dotted in recipe_keys() and recipe_keys()[dotted].text)
+    else:
+        place.pop(last, None)
+    return ""
+
+
+def _value(text: str, *, plain: bool) -> Any:
+    """plain: the key takes any text, so that 2024 and true are words there; quotes are still taken off."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    value = parsed["value"]
+    return text if len(parsed) > 1 or (plain and not isinstance(value, str)) else value

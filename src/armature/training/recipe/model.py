@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
 from armature.adapters.registry import NETWORKS
-from armature.conditions.kinds import canonical_kind
+from armature.conditions.kinds import canonical_kind, find_kind
 from armature.conditions.registry import find_extractor
 from armature.data.settings import CacheSettings, DataSettings
 from armature.errors import ConditionError
@@ -15,9 +15,8 @@ from armature.training.recipe.duration import Duration
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-LINE_KINDS = ("sketch", "canny", "lineart", "softedge")
 # TOML has no null: "never" stands for it.
-NeverOr = Annotated[
+DurationOrNever = Annotated[
     Duration | None,
     BeforeValidator(lambda value: None if value == "never" else value),
     PlainSerializer(lambda value: "never" if value is None else str(value)),
@@ -30,34 +29,40 @@ class _Strict(BaseModel):
 
 
 class BaseSettings(_Strict):
-    """The `[base]` table: the frozen model.
+    """The `[base]` table: the frozen model."""
 
-    model: "embedded", a hub id, a diffusers folder or a single file. vae: another autoencoder; left out, its own.
-    precision: of its weights; "auto" is bfloat16 on a GPU that has it, else float16, and float32 on a CPU.
-    """
-
-    model: str = Field(min_length=1)
-    vae: str | None = None
-    precision: Precision = "auto"
+    model: str = Field(min_length=1, description='"embedded", a hub id, a diffusers folder or a single file')
+    vae: str | None = Field(default=None, description="another autoencoder; left out, its own")
+    precision: Precision = Field(
+        default="auto",
+        description='of its weights; "auto" is bfloat16 on a GPU that has it, else float16, and float32 on a CPU',
+    )
 
 
 class AdapterSettings(_Strict):
-    """The `[adapter]` table: what is trained.
+    """The `[adapter]` table: what is trained."""
 
-    kind: what the adapter follows: sketch, canny, depth, seg, openpose, color...
-    network: "auto" is full, or full_xl for SDXL; "light" suits colour.
-    channels: of the condition map; left out, the kind's contract decides.
-    blocks: residual blocks a level; left out, those of `start`, else 2, and 4 for light.
-    divisor: a light level works at its width / divisor; other programs know 4 only.
-    start: an adapter to start from: file, folder, hub id or "embedded:KIND"; another kind is allowed.
-    """
-
-    kind: str
-    network: str = "auto"
-    channels: Literal[1, 3] | None = None
-    blocks: int | None = Field(default=None, ge=1, le=8)
-    divisor: int = Field(default=4, ge=1, le=32)
-    start: str | None = None
+    kind: str = Field(description="what the adapter follows: sketch, canny, depth, seg, openpose, color")
+    network: str = Field(
+        default="auto", description='"auto" is full, or full_xl for SDXL; "light" suits colour'
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="of the condition map; left out, the kind's contract decides"
+    )
+    blocks: int | None = Field(
+        default=None,
+        ge=1,
+        le=8,
+        description="residual blocks a level; left out, those of `init_from`, else 2, and 4 for light",
+    )
+    divisor: int = Field(
+        default=4, ge=1, le=32, description="a light level works at its width / divisor; other programs know 4 only"
+    )
+    init_from: str | None = Field(
+        default=None,
+        description='an adapter whose weights it begins with: file, folder, hub id or "embedded:KIND"; another kind is '
+        "allowed",
+    )
 
     @field_validator("network")
     @classmethod
@@ -80,49 +85,51 @@ class AdapterSettings(_Strict):
 
 
 class TrainSettings(_Strict):
-    """The `[train]` table: how it is trained.
+    """The `[train]` table: how it is trained."""
 
-    length: when it ends; steps are the optimizer's, minutes are of training alone.
-    batch: samples of one process in one forward pass. accumulate: forward passes of an optimizer step.
-    learning_rate: at its peak. schedule: constant, cosine (down to 2 % of the peak) or linear (down to 0).
-    warmup: optimizer steps on which the learning rate rises from 0.
-    optimizer: "adamw", or "adamw8bit" where bitsandbytes is installed. betas, weight_decay: of AdamW.
-    clip: largest gradient norm; 0 never clips.
-    ema: decay of the averaged weights, which are those that are saved; 0 keeps none.
-    precision: of the arithmetic around the adapter, whose own weights stay float32; "auto" follows the base.
-    timesteps: how noise levels are drawn; the paper's cubic prefers the early, noisy ones.
-    timestep_range: from, up to but without, in thousandths of the schedule.
-    min_snr: cap of min-SNR weighting; 0 is the paper's plain error.
-    noise_offset: noise that a whole channel shares; 0 is none.
-    caption_dropout: share of samples whose caption is left empty.
-    condition_dropout: share of samples whose condition map is left empty.
-    checkpoint_gradients: compute the U-Net's activations twice, for less memory and more time.
-    compile: run the frozen U-Net through torch.compile.
-    seed: of everything random. workers: threads that prepare batches ahead.
-    """
-
-    length: Duration = Duration(10_000, "steps")
-    batch: int = Field(default=8, ge=1)
-    accumulate: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=1e-5, gt=0, le=1)
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
-    warmup: int = Field(default=0, ge=0)
-    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.01, ge=0)
-    clip: float = Field(default=1.0, ge=0)
-    ema: float = Field(default=0.0, ge=0, lt=1)
-    precision: Precision = "auto"
-    timesteps: Literal["cubic", "uniform", "logit-normal"] = "cubic"
-    timestep_range: tuple[int, int] = (0, 1000)
-    min_snr: float = Field(default=0.0, ge=0)
-    noise_offset: float = Field(default=0.0, ge=0, le=1)
-    caption_dropout: Share = 0.1
-    condition_dropout: Share = 0.0
-    checkpoint_gradients: bool = False
-    compile: bool = False
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    workers: int = Field(default=2, ge=0, le=64)
+    length: Duration = Field(
+        default=Duration(10_000, "steps"),
+        description="when it ends; steps are the optimizer's, minutes are of training alone",
+    )
+    batch: int = Field(default=8, ge=1, description="samples of one process in one forward pass")
+    accumulate: int = Field(default=1, ge=1, description="forward passes of an optimizer step")
+    learning_rate: float = Field(default=1e-5, gt=0, le=1, description="at its peak")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        default="constant", description="constant, cosine (down to 2 % of the peak) or linear (down to 0)"
+    )
+    warmup: int = Field(default=0, ge=0, description="optimizer steps on which the learning rate rises from 0")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        default="adamw", description='"adamw", or "adamw8bit" where bitsandbytes is installed'
+    )
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="of AdamW")
+    weight_decay: float = Field(default=0.01, ge=0, description="of AdamW")
+    clip: float = Field(default=1.0, ge=0, description="largest gradient norm; 0 never clips")
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights, which are those that are saved; 0 keeps none",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description='of the arithmetic around the adapter, whose own weights stay float32; "auto" follows the base',
+    )
+    timesteps: Literal["cubic", "uniform", "logit-normal"] = Field(
+        default="cubic", description="how noise levels are drawn; the paper's cubic prefers the early, noisy ones"
+    )
+    timestep_range: tuple[int, int] = Field(
+        default=(0, 1000), description="from, up to but without, in thousandths of the schedule"
+    )
+    min_snr: float = Field(default=0.0, ge=0, description="cap of min-SNR weighting; 0 is the paper's plain error")
+    noise_offset: float = Field(default=0.0, ge=0, le=1, description="noise that a whole channel shares; 0 is none")
+    caption_dropout: Share = Field(default=0.1, description="share of samples whose caption is left empty")
+    condition_dropout: Share = Field(default=0.0, description="share of samples whose condition map is left empty")
+    checkpoint_gradients: bool = Field(
+        default=False, description="compute the U-Net's activations twice, for less memory and more time"
+    )
+    compile: bool = Field(default=False, description="run the frozen U-Net through torch.compile")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of everything random")
+    workers: int = Field(default=2, ge=0, le=64, description="threads that prepare batches ahead")
 
     @field_validator("timestep_range")
     @classmethod
@@ -132,41 +139,56 @@ class TrainSettings(_Strict):
         return wanted
 
 
-class WatchSettings(_Strict):
-    """The `[watch]` table: what is saved and measured on the way.
+class LoggingSettings(_Strict):
+    """The `[logging]` table: the figures that a training tells of itself, and where."""
 
-    log: how often a line of figures is written. save: how often a checkpoint is.
-    preview: how often sheets of held-out samples are drawn. measure: how often the held-out loss and fidelity are.
-    keep: how many checkpoints stay.
-    previews: how many held-out samples are drawn on each preview sheet.
-    fidelity: how many held-out samples are drawn and compared with their control; 0 measures the loss alone.
-    steps: of the sampler in previews. guidance: scale in previews; left out, the base's own.
-    tensorboard: also write figures for it. wandb: also send figures to Weights & Biases.
-    """
+    every: Duration = Field(default=Duration(50, "steps"), description="how often a line of figures is written")
+    tensorboard: bool = Field(default=True, description="also write the figures for TensorBoard")
+    wandb: bool = Field(default=False, description="also send the figures to Weights & Biases")
 
-    log: Duration = Duration(50, "steps")
-    save: Duration = Duration(1000, "steps")
-    preview: NeverOr = Duration(1000, "steps")
-    measure: NeverOr = Duration(1000, "steps")
-    keep: int = Field(default=3, ge=1)
-    previews: int = Field(default=4, ge=1, le=64)
-    fidelity: int = Field(default=8, ge=0)
-    steps: int = Field(default=20, ge=1, le=1000)
-    guidance: float | None = Field(default=None, ge=0)
-    tensorboard: bool = True
-    wandb: bool = False
+
+class EvalSettings(_Strict):
+    """The `[eval]` table: what is measured and drawn of the held-out samples on the way."""
+
+    every: DurationOrNever = Field(
+        default=Duration(1000, "steps"), description="how often the held-out loss and the control fidelity are measured"
+    )
+    fidelity_samples: int = Field(
+        default=8,
+        ge=0,
+        description="how many held-out samples are drawn and compared with their control; 0 measures the loss alone",
+    )
+    preview_every: DurationOrNever = Field(
+        default=Duration(1000, "steps"), description="how often sheets of held-out samples are drawn"
+    )
+    preview_samples: int = Field(
+        default=4, ge=1, le=64, description="how many held-out samples are drawn on each preview sheet"
+    )
+    steps: int = Field(default=20, ge=1, le=1000, description="of the sampler that draws them")
+    guidance: float | None = Field(
+        default=None, ge=0, description="guidance scale with which they are drawn; left out, the base's own"
+    )
+
+
+class CheckpointSettings(_Strict):
+    """The `[checkpoint]` table: what an interrupted training goes on from."""
+
+    every: Duration = Field(default=Duration(1000, "steps"), description="how often one is saved")
+    keep: int = Field(default=3, ge=1, description="how many of the newest ones stay")
 
 
 class Recipe(_Strict):
-    """A whole recipe. run: the folder of the training's results."""
+    """A whole recipe."""
 
-    run: str = Field(min_length=1)
+    run: str = Field(min_length=1, description="the folder of the training's results")
     base: BaseSettings
     adapter: AdapterSettings
     data: DataSettings
     cache: CacheSettings = CacheSettings()
     train: TrainSettings = TrainSettings()
-    watch: WatchSettings = WatchSettings()
+    logging: LoggingSettings = LoggingSettings()
+    eval: EvalSettings = EvalSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
 
     @model_validator(mode="after")
     def _together(self) -> Recipe:
@@ -177,7 +199,7 @@ class Recipe(_Strict):
 
 def _line_problems(recipe: Recipe) -> list[str]:
     kind = recipe.adapter.kind
-    if recipe.data.hand_drawn and kind not in LINE_KINDS:
+    if recipe.data.hand_drawn and find_kind(kind).content != "line":
         return [f"data.hand_drawn roughens lines, and {kind} has none; leave it out"]
     return []
 
@@ -185,9 +207,9 @@ def _line_problems(recipe: Recipe) -> list[str]:
 def _held_out_problems(recipe: Recipe) -> list[str]:
     if recipe.data.held_out:
         return []
-    wanted = {"measure": recipe.watch.measure, "preview": recipe.watch.preview}
+    wanted = {"eval.every": recipe.eval.every, "eval.preview_every": recipe.eval.preview_every}
     return [
-        f"watch.{name} needs held-out samples; give data.held_out, or {name} = 'never'"
+        f"{name} needs held-out samples; give data.held_out, or {name} = 'never'"
         for name, every in wanted.items()
         if every is not None
     ]

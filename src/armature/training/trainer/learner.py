@@ -15,14 +15,13 @@ from armature.data.encoding.text import TextStates
 from armature.devices import PRECISIONS
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.hooks import Injection
-from armature.training.checkpoint.state import TrainingState
+from armature.training.checkpoint.state import LearnerState
 from armature.training.recipe.model import TrainSettings
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.ema import Ema
 from armature.training.trainer.loss import min_snr_weight
 from armature.training.trainer.nan_guard import NanGuard
-from armature.training.trainer.noise import Drawn, Draws
-from armature.training.trainer.optim import build_optimizer, load_optimizer_state, optimizer_state, set_rate
+from armature.training.trainer.noise import NoisedBatch, StepNoise
+from armature.training.trainer.optim import Ema, build_optimizer, load_optimizer_state, optimizer_state, set_rate
 from armature.training.trainer.step import adapter_loss, check_frozen
 
 # Half precision rounds a compiled graph otherwise than single operations; wrong graphs are off by much more.
@@ -68,9 +67,9 @@ class Learner:
         own = next(unet.parameters()).dtype
         self._arithmetic = own if settings.precision == "auto" else PRECISIONS[settings.precision]
         low = adapter.contract.range[0] if adapter.contract else 0.0
-        self._draws = Draws.of(settings, low=low, total=len(alphas))
+        self._noise = StepNoise.of(settings, low=low, total=len(alphas))
         # First the optimizer: 8-bit AdamW changes the weights' layout, which the wrapper's buffers follow.
-        self._optimizer = build_optimizer(adapter, settings)
+        self.optimizer = build_optimizer(adapter, settings)
         self._wrapped = processes.wrapped(adapter)
         # Small gradients vanish on their way through float16 unless the loss is scaled up.
         half = torch.float16 in (own, self._arithmetic)
@@ -80,59 +79,51 @@ class Learner:
 
     def step(self, number: int, batches: Iterator[EncodedBatch], rate: float) -> None:
         """Do the optimizer step with this number, the first being 1, at this rate; the device is not waited for."""
-        set_rate(self._optimizer, rate)
+        set_rate(self.optimizer, rate)
         count = self._settings.accumulate
         for micro in range(count):
-            drawn = self._draws.draw(next(batches), self._empty, self._device)
+            batch = self._noise.apply(next(batches), self._empty, self._device)
             if self._compiled is not None:
-                self._change_to(self._compiled, drawn)
+                self._change_to(self._compiled, batch)
             with nullcontext() if micro == count - 1 else self._apart():
-                loss = self._loss(drawn)
+                loss = self._loss(batch)
                 part = loss / count
                 (part if self._scaler is None else self._scaler.scale(part)).backward()
-            self.guard.note_loss(number, drawn.keys, loss)
+            self.guard.note_loss(number, batch.keys, loss)
         self._update()
         if self.ema is not None:
             self.ema.update(number)
 
-    def look(self, last_good: str) -> None:
-        """Raise ArmatureError, in every process, if anything was not finite since the last look (NanGuard.look)."""
-        self.guard.look(last_good)
+    def check_finite(self, last_good: str) -> None:
+        """Raise ArmatureError, in every process, if anything was not finite since the last check; see NanGuard."""
+        self.guard.check_finite(last_good)
         if self._scaler is not None:
             self.guard.check_scale(self._scaler.get_scale(), last_good)
 
-    def rest(self) -> None:
+    def clear(self) -> None:
         """Take the features out of the U-Net, so that others can use it between two steps."""
         self._injection.set(None)
 
-    def remembered(
-        self, *, step: int, images: int, per_step: int, minutes: float, digest: str, watched: bool
-    ) -> TrainingState:
-        """Everything that a resumed training needs, as it is now; tensors are the live ones, not copies."""
+    def state_dict(self) -> LearnerState:
+        """All that a resumed training needs of it, as it is now; tensors are the live ones, not copies."""
         names = [name for name, _ in self.adapter.named_parameters()]
-        return TrainingState(
-            step=step,
-            images=images,
-            per_step=per_step,
-            minutes=minutes,
-            digest=digest,
-            watched=watched,
+        return LearnerState(
             adapter=dict(self.adapter.state_dict()),
             ema=None if self.ema is None else dict(zip(names, self.ema.average, strict=True)),
-            optimizer=optimizer_state(self._optimizer, self.adapter),
+            optimizer=optimizer_state(self.optimizer, self.adapter),
             scaler=None if self._scaler is None else self._scaler.state_dict(),
         )
 
-    def recall(self, state: TrainingState) -> None:
+    def load_state_dict(self, state: LearnerState) -> None:
         """Go on where a state was taken. Raises CheckpointError when it is that of another adapter."""
         try:
             self.adapter.load_state_dict(state.adapter)
         except RuntimeError as error:
             raise CheckpointError(
-                f"The checkpoint of step {state.step} holds another adapter network; choose another run folder, or "
-                f"start anew with --force. ({str(error).splitlines()[-1].strip()})"
+                "The checkpoint holds another adapter network; choose another run folder, or start anew with --force. "
+                f"({str(error).splitlines()[-1].strip()})"
             ) from error
-        load_optimizer_state(self._optimizer, self.adapter, state.optimizer)
+        load_optimizer_state(self.optimizer, self.adapter, state.optimizer)
         if self.ema is not None:
             # A run that kept no average so far starts it from its weights.
             average = state.adapter if state.ema is None else state.ema
@@ -140,15 +131,15 @@ class Learner:
         if self._scaler is not None and state.scaler is not None:
             self._scaler.load_state_dict(state.scaler)
 
-    def _change_to(self, compiled: nn.Module, drawn: Drawn) -> None:
+    def _change_to(self, compiled: nn.Module, batch: NoisedBatch) -> None:
         """Use the compiled U-Net from now on. Raises RecipeError when its gradients are others.
 
         Not every build compiles right: torch 2.13 on a CPU was seen to give gradients of a U-Net that are 7 % off.
         """
         plain, self._compiled = self._unet, None
-        wanted = self._gradients(drawn)
+        wanted = self._gradients(batch)
         self._unet = compiled
-        off = float((self._gradients(drawn) - wanted).norm() / wanted.norm().clamp(min=1e-20))
+        off = float((self._gradients(batch) - wanted).norm() / wanted.norm().clamp(min=1e-20))
         # Not a number on both sides is no matter of compilation: the step's own guard tells of it.
         if not off <= COMPILED_MAY_BE_OFF and wanted.isfinite().all():
             self._unet = plain
@@ -157,27 +148,27 @@ class Learner:
                 f"{torch.__version__} on {self._device.type}; set train.compile = false, or use another torch."
             )
 
-    def _gradients(self, drawn: Drawn) -> Tensor:
+    def _gradients(self, batch: NoisedBatch) -> Tensor:
         with self._apart():
-            self._loss(drawn).backward()
-        found = torch.cat([p.grad.flatten() for p in self.adapter.parameters() if p.grad is not None])
-        self._optimizer.zero_grad(set_to_none=True)
-        return found
+            self._loss(batch).backward()
+        gradients = torch.cat([p.grad.flatten() for p in self.adapter.parameters() if p.grad is not None])
+        self.optimizer.zero_grad(set_to_none=True)
+        return gradients
 
     def _apart(self) -> AbstractContextManager[None]:
         """Processes average their gradients once a step, with those of its last micro-batch."""
         return self._wrapped.no_sync() if isinstance(self._wrapped, DistributedDataParallel) else nullcontext()
 
-    def _loss(self, drawn: Drawn) -> Tensor:
+    def _loss(self, batch: NoisedBatch) -> Tensor:
         cap = self._settings.min_snr
-        weight = min_snr_weight(self._prediction, self._alphas[drawn.timesteps], cap) if cap else None
+        weight = min_snr_weight(self._prediction, self._alphas[batch.timesteps], cap) if cap else None
         return adapter_loss(
             self._injection,
             self._unet,
             self._wrapped,
-            drawn.batch,
-            drawn.timesteps,
-            drawn.noise,
+            batch.batch,
+            batch.timesteps,
+            batch.noise,
             self._alphas,
             self._prediction,
             weight,
@@ -188,7 +179,7 @@ class Learner:
     def _update(self) -> None:
         """Clip the gathered gradients, let the optimizer use them, and drop them."""
         if self._scaler is not None:
-            self._scaler.unscale_(self._optimizer)
+            self._scaler.unscale_(self.optimizer)
         parameters = list(self.adapter.parameters())
         if self._settings.clip:
             norm = nn.utils.clip_grad_norm_(parameters, self._settings.clip)
@@ -196,8 +187,8 @@ class Learner:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         self.guard.note_norm(norm)
         if self._scaler is None:
-            self._optimizer.step()
+            self.optimizer.step()
         else:
-            self._scaler.step(self._optimizer)
+            self._scaler.step(self.optimizer)
             self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""The losses of the last steps: kept on the device, looked at now and then, and a halt when one is not a number."""
+"""The losses of the last steps: kept on the device, checked now and then, and a halt when one is not a number."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from armature.errors import ArmatureError
+from armature.training.logging.progress import StepFigures
 from armature.training.trainer.distributed import Processes
 
-# So many steps at most pass between two looks, however rarely the recipe logs.
+# So many steps at most pass between two checks, however rarely the recipe logs.
 WINDOW = 100
 # Below this, gradients overflow half precision whatever they are scaled by.
 LOWEST_SCALE = 2.0**-10
@@ -26,22 +27,10 @@ class _Step:
     norm: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Means since the last figures. loss: of all processes. norm: of the gradients, before clipping.
-
-    skipped: steps that float16's gradient scaler left out.
-    """
-
-    loss: float
-    norm: float
-    skipped: int
-
-
 class NanGuard:
     """Collects losses and gradient norms without waiting for the device.
 
-    processes: all of them look at the same moments. scaled: whether a gradient scaler is at work, which meets and
+    processes: all of them check at the same steps. scaled: whether a gradient scaler is at work, which meets and
     skips infinite gradients in the ordinary course of things.
     """
 
@@ -55,7 +44,7 @@ class NanGuard:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to look."""
+        """Whether it is time to check."""
         return len(self._steps) >= WINDOW
 
     def note_loss(self, step: int, keys: Sequence[str], loss: Tensor) -> None:
@@ -69,8 +58,8 @@ class NanGuard:
         """The gradients' norm of the step noted last, a scalar on the losses' device."""
         self._steps[-1].norm = norm.detach()
 
-    def look(self, last_good: str) -> None:
-        """Read what was noted since the last look; waits for the device.
+    def check_finite(self, last_good: str) -> None:
+        """Read what was noted since the last check; waits for the device.
 
         last_good: what to go back to, in words. Raises ArmatureError, in every process, naming the first step whose
         loss or gradient is not finite and the samples of its batch.
@@ -89,13 +78,13 @@ class NanGuard:
         if math.isfinite(first):
             self._halt(int(-first), steps, losses, last_good)
 
-    def figures(self) -> Figures | None:
+    def figures(self) -> StepFigures | None:
         """Means since they were last asked for; None when there was no step. All processes must ask."""
         if not self._losses:
             return None
         (loss,) = self._processes.mean(sum(self._losses) / len(self._losses))
         norm = sum(self._norms) / len(self._norms) if self._norms else math.inf
-        figures = Figures(loss, norm, self._skipped)
+        figures = StepFigures(loss, norm, self._skipped)
         self._losses, self._norms, self._skipped = [], [], 0
         return figures
 

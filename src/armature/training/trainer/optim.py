@@ -1,27 +1,24 @@
-"""The optimizer of an adapter, and its state as named tensors."""
+"""What moves the weights: the optimizer and its state as named tensors, the learning rate, the averaged weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from armature.errors import CheckpointError, RecipeError
+from armature.training.checkpoint.state import OptimizerState
 from armature.training.recipe.model import TrainSettings
 
+Schedule = Literal["constant", "cosine", "linear"]
 
-@dataclass(frozen=True, eq=False)
-class OptimizerState:
-    """What an optimizer remembers. Names are PARAMETER/KEY, as in "body.0.block1.weight/exp_avg".
-
-    tensors: its moments. scalars: what is no tensor, as JSON-ready values.
-    """
-
-    tensors: dict[str, Tensor]
-    scalars: dict[str, Any]
+# Where the cosine ends, as a share of the peak: the last steps are to change something still.
+COSINE_FLOOR = 0.02
 
 
 def build_optimizer(adapter: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -46,6 +43,21 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Learn at this rate from now on."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def learning_rate(peak: float, schedule: Schedule, warmup: int, step: int, progress: float) -> float:
+    """The rate of the step that follows `step` done ones.
+
+    progress: 0..1 of the whole length. constant stays at the peak; cosine falls to 2 % of it, linear to 0.
+    warmup: over so many first steps the rate grows linearly, on top of the schedule.
+    """
+    if schedule == "cosine":
+        factor = COSINE_FLOOR + (1 - COSINE_FLOOR) * 0.5 * (1 + math.cos(math.pi * progress))
+    elif schedule == "linear":
+        factor = 1 - progress
+    else:
+        factor = 1.0
+    return peak * factor * (min(1.0, (step + 1) / warmup) if warmup else 1.0)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, adapter: nn.Module) -> OptimizerState:
@@ -112,3 +124,51 @@ def _try_eight_bit(kind: Any, device: str) -> None:
             f"train.optimizer is 'adamw8bit', which bitsandbytes {version} cannot do on {device} ({error}); "
             "take 'adamw', or another release of it."
         ) from error
+
+
+def decay_at(decay: float, updates: int) -> float:
+    """The decay of the n-th update, n from 1: min(decay, (1 + n) / (10 + n)), so that the start does not linger."""
+    return min(decay, (1 + updates) / (10 + updates))
+
+
+class Ema:
+    """Exponential moving average of parameters: average <- d average + (1 - d) weights.
+
+    It starts as a copy of the parameters, and keeps their device, precision and layout.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+        self.decay = decay
+        self.live = list(parameters)
+        self.average: list[Tensor] = [parameter.detach().clone() for parameter in self.live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the present parameters. step: optimizer steps done, at least 1."""
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.live], 1 - decay_at(self.decay, step))
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """The parameters hold the average while the block runs, and their own values again after it."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    @torch.no_grad()
+    def load(self, values: Iterable[Tensor]) -> None:
+        """Take over averages in the order of the parameters."""
+        for average, value in zip(self.average, values, strict=True):
+            average.copy_(value)
+
+    @torch.no_grad()
+    def copy_out(self) -> None:
+        """Put the average into the parameters for good."""
+        for parameter, average in zip(self.live, self.average, strict=True):
+            parameter.copy_(average)
+
+    def _exchange(self) -> None:
+        # Storages change places: no copy is made, and no rounding happens.
+        for index, parameter in enumerate(self.live):
+            parameter.data, self.average[index] = self.average[index], parameter.data

@@ -14,7 +14,6 @@ from small_training import (
     small_unet,
     small_xl_unet,
     train_small,
-    watching,
 )
 
 from armature.errors import RecipeError
@@ -23,7 +22,7 @@ from armature.training.recipe.duration import Duration
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.learner import Learner
 from armature.training.trainer.loss import min_snr_weight, noised, target
-from armature.training.trainer.noise import Draws
+from armature.training.trainer.noise import StepNoise
 from armature.training.trainer.step import freeze
 
 
@@ -31,14 +30,13 @@ class Onlooker:
     """Notes what it sees, and spoils what it can."""
 
     def __init__(self, every="3 steps"):
-        self.every, self.moments = Duration.parse(every), []
+        self.every, self.calls = Duration.parse(every), []
 
-    def watch(self, moment):
-        adapter = moment.adapter
+    def on_due(self, state, adapter):
         weights = {name: value.clone() for name, value in adapter.state_dict().items()}
-        self.moments.append((moment.step, moment.images, adapter.training, torch.is_grad_enabled(), weights))
+        self.calls.append((state.step, state.images, adapter.training, torch.is_grad_enabled(), weights))
         torch.rand(5)
-        return {"seen/step": float(moment.step)}
+        return {"seen/step": float(state.step)}
 
 
 @contextmanager
@@ -69,12 +67,12 @@ def test_the_gradient_is_that_of_the_papers_loss_written_out(prediction, min_snr
     unet, adapter = small_unet(), small_adapter()
     gradients = {}
     with learning(train, unet, adapter, prediction) as (learner, batches):
-        learner._optimizer.register_step_pre_hook(
+        learner.optimizer.register_step_pre_hook(
             lambda *_: gradients.update({n: p.grad.clone() for n, p in adapter.named_parameters()})
         )
         learner.step(1, batches.stream(0), 0.0)
     open_unet, plain = small_unet(), small_adapter()
-    drawn = Draws.of(train).draw(batches.at(range(4)), batches.empty)
+    drawn = StepNoise.of(train).apply(batches.at(range(4)), batches.empty)
     at = ALPHAS[drawn.timesteps]
     with injected(open_unet, plain(drawn.batch.control)):
         noisy = noised(drawn.batch.latents, drawn.noise, at)
@@ -93,7 +91,7 @@ def test_checkpointed_gradients_are_the_same(tmp_path):
         train = settings(checkpoint_gradients=wanted, length="2 steps")
         unet = small_unet()
         train_small(tmp_path / str(wanted), train, unet=unet)
-        states.append(newest(tmp_path / str(wanted)))
+        states.append(newest(tmp_path / str(wanted)).learner)
         assert not unet.is_gradient_checkpointing
     for name, value in states[0].adapter.items():
         assert torch.allclose(value, states[1].adapter[name], atol=1e-6), name
@@ -105,14 +103,14 @@ def test_gradients_and_weights_are_float32_under_every_precision(base, precision
     train = settings(precision=precision)
     seen = []
     with learning(train, small_unet(base)) as (learner, batches):
-        learner._optimizer.register_step_pre_hook(
+        learner.optimizer.register_step_pre_hook(
             lambda *_: seen.extend(p.grad.dtype for p in learner.adapter.parameters())
         )
         features = []
         learner.adapter.register_forward_hook(lambda module, arguments, out: features.extend(out.maps))
         before = learner.adapter.conv_in.weight.clone()
         learner.step(1, batches.stream(0), 1e-2)
-        learner.look("")
+        learner.check_finite("")
         arithmetic = base if precision == "auto" else getattr(torch, precision)
         assert {feature.dtype for feature in features} == {arithmetic}
         assert set(seen) == {torch.float32} == {p.dtype for p in learner.adapter.parameters()}
@@ -121,7 +119,7 @@ def test_gradients_and_weights_are_float32_under_every_precision(base, precision
 
 def test_float16_is_scaled_and_its_scale_is_remembered(tmp_path):
     train_small(tmp_path, settings(length="2 steps"), unet=small_unet(torch.float16))
-    state = newest(tmp_path)
+    state = newest(tmp_path).learner
     assert state.scaler["scale"] >= 1.0
     assert all(torch.isfinite(value).all() for value in state.adapter.values())
 
@@ -137,10 +135,10 @@ def test_sdxl_learns_with_its_own_conditioning(tmp_path):
 def test_the_adapter_ends_averaged_and_evaluating(tmp_path):
     adapter = train_small(tmp_path)
     assert not adapter.training
-    averages = newest(tmp_path).ema
+    averages = newest(tmp_path).learner.ema
     assert all(torch.equal(value, averages[name]) for name, value in adapter.state_dict().items())
     plain = train_small(tmp_path / "plain", settings(ema=0.0))
-    state = newest(tmp_path / "plain")
+    state = newest(tmp_path / "plain").learner
     assert state.ema is None
     assert all(torch.equal(value, state.adapter[name]) for name, value in plain.state_dict().items())
 
@@ -153,7 +151,7 @@ def test_the_log_has_every_figure_and_the_mean_loss(tmp_path):
     names = ("loss", "gradient_norm", "learning_rate", "images_per_second", "memory_gib")
     assert all(set(figures) == {f"train/{name}" for name in names} for _, figures in book.lines)
     singly = Notebook()
-    train_small(tmp_path / "singly", settings(length="5 steps"), watching(log="1 step"), metrics=singly)
+    train_small(tmp_path / "singly", settings(length="5 steps"), log="1 step", metrics=singly)
     losses = [figures["train/loss"] for _, figures in singly.lines]
     means = [sum(losses[:2]) / 2, sum(losses[2:4]) / 2, losses[4]]
     assert [figures["train/loss"] for _, figures in book.lines] == pytest.approx(means)
@@ -162,46 +160,46 @@ def test_the_log_has_every_figure_and_the_mean_loss(tmp_path):
 def test_progress_is_told_after_every_step(tmp_path):
     told = []
     train_small(tmp_path, progress=told.append)
-    assert [(p.step, p.steps, round(p.share, 3)) for p in told] == [(n, 6, round(n / 6, 3)) for n in range(1, 7)]
+    assert [(p.state.step, p.steps, round(p.share, 3)) for p in told] == [(n, 6, round(n / 6, 3)) for n in range(1, 7)]
     assert told[-1].minutes_left == 0.0
     assert "train/loss" in told[-1].figures
 
 
-def test_watchers_look_at_the_start_in_turn_and_at_the_end(tmp_path):
+def test_callbacks_are_called_at_the_start_in_turn_and_at_the_end(tmp_path):
     onlooker, book = Onlooker("2 steps"), Notebook()
-    train_small(tmp_path, settings(length="5 steps"), watchers=[onlooker], metrics=book)
-    assert [(step, images) for step, images, *_ in onlooker.moments] == [(0, 0), (2, 4), (4, 8), (5, 10)]
+    train_small(tmp_path, settings(length="5 steps"), callbacks=[onlooker], metrics=book)
+    assert [(step, images) for step, images, *_ in onlooker.calls] == [(0, 0), (2, 4), (4, 8), (5, 10)]
     assert [step for step, figures in book.lines if "seen/step" in figures] == [0, 2, 4, 5]
-    for _, _, training, gradients, _ in onlooker.moments:
+    for _, _, training, gradients, _ in onlooker.calls:
         assert not training
         assert not gradients
 
 
-def test_watchers_see_the_averaged_weights_and_change_nothing(tmp_path):
+def test_callbacks_see_the_averaged_weights_and_change_nothing(tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()
     onlooker = Onlooker("6 steps")
-    watched = train_small(tmp_path / "watched", watchers=[onlooker])
+    called = train_small(tmp_path / "called", callbacks=[onlooker])
     assert torch.equal(before, torch.get_rng_state())
-    unwatched = train_small(tmp_path / "unwatched")
-    for name, value in unwatched.state_dict().items():
-        assert torch.equal(value, watched.state_dict()[name])
-    averages = newest(tmp_path / "watched").ema
-    assert all(torch.equal(value, averages[name]) for name, value in onlooker.moments[-1][-1].items())
+    plain = train_small(tmp_path / "plain")
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, called.state_dict()[name])
+    averages = newest(tmp_path / "called").learner.ema
+    assert all(torch.equal(value, averages[name]) for name, value in onlooker.calls[-1][-1].items())
 
 
-def test_the_unet_is_free_of_features_while_a_watcher_looks(tmp_path):
+def test_the_unet_is_free_of_features_while_a_callback_works(tmp_path):
     unet = small_unet()
     outputs = []
 
     class Caller(Onlooker):
-        def watch(self, moment):
+        def on_due(self, state, adapter):
             g = torch.Generator().manual_seed(0)
             call = (torch.randn(1, 4, 8, 8, generator=g), torch.tensor([5]), torch.zeros(1, 5, 8))
             outputs.append(unet(*call, return_dict=False)[0])
             return {}
 
-    train_small(tmp_path, settings(length="2 steps"), unet=unet, watchers=[Caller("1 step")])
+    train_small(tmp_path, settings(length="2 steps"), unet=unet, callbacks=[Caller("1 step")])
     assert torch.equal(outputs[0], outputs[1])
     assert torch.equal(outputs[0], outputs[2])
 
@@ -211,18 +209,18 @@ def test_lengths_in_epochs_and_minutes_end(tmp_path):
     train_small(tmp_path / "epochs", settings(length="2 epochs"), metrics=book)
     assert book.lines[-1][0] == 10
     train_small(tmp_path / "minutes", settings(length="0.005 minutes"))
-    state = newest(tmp_path / "minutes")
+    state = newest(tmp_path / "minutes").state
     assert state.minutes >= 0.005
     assert state.images == state.step * 2
 
 
 def test_the_last_checkpoints_are_kept(tmp_path):
-    train_small(tmp_path, watch=watching(save="1 step", keep=2))
+    train_small(tmp_path, save="1 step", keep=2)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000005", "step-00000006"]
 
 
-def test_watching_saves_nothing_out_of_turn(tmp_path):
-    train_small(tmp_path, settings(length="4 steps"), watching(save="3 steps"), watchers=[Onlooker("1 step")])
+def test_callbacks_save_nothing_out_of_turn(tmp_path):
+    train_small(tmp_path, settings(length="4 steps"), save="3 steps", callbacks=[Onlooker("1 step")])
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000003", "step-00000004"]
 
 

@@ -1,17 +1,19 @@
 """The held-out loss changes with the adapter's weights and with nothing else."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from small_training import ALPHAS, PositionBatches, settings, small_adapter, small_unet, small_xl_unet
 
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.callbacks.held_out import Probe
+from armature.training.callbacks.held_out_loss import HeldOutLoss
 from armature.training.trainer.step import Batch, adapter_loss, freeze
 
 
-def probe(unet=None, **options):
-    return Probe(freeze_(unet or small_unet()), ALPHAS, "epsilon", **options)
+def held_out(unet=None, **options):
+    return HeldOutLoss(freeze_(unet or small_unet()), ALPHAS, "epsilon", **options)
 
 
 def freeze_(unet):
@@ -28,30 +30,30 @@ def samples(sizes=(3, 2), xl=False):
 
 
 def test_the_same_weights_give_the_same_numbers():
-    adapter, asked = small_adapter(), probe()
-    first = asked.loss(samples(), adapter)
+    adapter, loss = small_adapter(), held_out()
+    first = loss.measure(samples(), adapter)
     torch.manual_seed(99)
-    assert asked.loss(samples(), adapter) == first
+    assert loss.measure(samples(), adapter) == first
     assert first.count == 5
 
 
 def test_how_samples_are_batched_does_not_matter():
-    adapter, asked = small_adapter(), probe()
-    whole, parts = asked.loss(samples((5,)), adapter), asked.loss(samples((1, 3, 1)), adapter)
+    adapter, loss = small_adapter(), held_out()
+    whole, parts = loss.measure(samples((5,)), adapter), loss.measure(samples((1, 3, 1)), adapter)
     assert whole.buckets == pytest.approx(parts.buckets, rel=1e-5)
 
 
 def test_buckets_share_the_schedule_between_them():
-    asked = probe(buckets=3)
-    assert [asked.bounds(k) for k in range(3)] == [(0, 333), (333, 666), (666, 1000)]
-    assert asked.names == ("t000-333", "t333-666", "t666-1000")
+    loss = held_out(buckets=3)
+    assert [loss.bounds(k) for k in range(3)] == [(0, 333), (333, 666), (666, 1000)]
+    assert loss.names == ("t000-333", "t333-666", "t666-1000")
     with pytest.raises(RecipeError, match="0 timestep buckets were asked for; expected 1 to 1000"):
-        probe(buckets=0)
+        held_out(buckets=0)
 
 
 def test_no_sample_is_a_mistake():
     with pytest.raises(RecipeError, match=r"no held-out sample to measure on; give data\.held_out"):
-        probe().loss([], small_adapter())
+        held_out().measure([], small_adapter())
 
 
 def test_the_base_alone_is_an_adapter_that_adds_nothing():
@@ -59,26 +61,26 @@ def test_the_base_alone_is_an_adapter_that_adds_nothing():
     with torch.no_grad():
         for parameter in silent.parameters():
             parameter.zero_()
-    asked = probe()
-    assert asked.loss(samples(), None).buckets == pytest.approx(asked.loss(samples(), silent).buckets, rel=1e-6)
+    loss = held_out()
+    assert loss.measure(samples(), None).buckets == pytest.approx(loss.measure(samples(), silent).buckets, rel=1e-6)
 
 
 def test_sdxl_gets_its_sizes_and_pooled_states():
-    found = probe(small_xl_unet()).loss(samples(xl=True), small_adapter(xl=True))
-    assert found.count == 5
-    assert found.mean > 0
+    measured = held_out(small_xl_unet()).measure(samples(xl=True), small_adapter(xl=True))
+    assert measured.count == 5
+    assert measured.mean > 0
 
 
 def test_a_base_in_half_precision_is_measured_too():
     types = (torch.float32, torch.bfloat16)
-    wide, narrow = (probe(small_unet(dtype)).loss(samples(), small_adapter()) for dtype in types)
+    wide, narrow = (held_out(small_unet(dtype)).measure(samples(), small_adapter()) for dtype in types)
     assert narrow.mean == pytest.approx(wide.mean, rel=0.05)
 
 
 def test_learning_lowers_it():
     unet, adapter = freeze_(small_unet()), small_adapter()
-    asked = probe(unet)
-    before = asked.loss(samples(), adapter).mean
+    loss = held_out(unet)
+    before = loss.measure(samples(), adapter).mean
     optimizer = torch.optim.AdamW(adapter.parameters(), 1e-2)
     generator = torch.Generator().manual_seed(0)
     with injected(unet) as injection:
@@ -90,4 +92,16 @@ def test_learning_lowers_it():
             adapter_loss(injection, unet, adapter, batch, t, noise, ALPHAS, "epsilon").backward()
             optimizer.step()
             optimizer.zero_grad()
-    assert asked.loss(samples(), adapter).mean < before
+    assert loss.measure(samples(), adapter).mean < before
+
+
+def test_it_is_the_mean_squared_error_written_out():
+    unet, seen = freeze_(small_unet()), {}
+    unet.register_forward_hook(lambda module, given, out: seen.update(x=given[0], t=given[1], out=out[0]))
+    encoded = next(samples((5,)))
+    encoded = replace(encoded, std=torch.zeros_like(encoded.std))
+    measured = held_out(unet, buckets=1).measure([encoded], small_adapter())
+    # The noise is read off what the U-Net was given: x_t = sqrt(a) x_0 + sqrt(1 - a) e, with the mean as x_0.
+    a = ALPHAS[seen["t"]].view(-1, 1, 1, 1)
+    noise = (seen["x"] - a.sqrt() * encoded.mean) / (1 - a).sqrt()
+    assert measured.mean == pytest.approx((seen["out"] - noise).square().mean().item(), rel=1e-4)

@@ -1,24 +1,9 @@
-"""Rates, lengths and turns follow from steps and minutes alone."""
+"""Lengths and turns follow from steps and minutes alone, and the clock stands still when told."""
 
 import pytest
 
 from armature.training.recipe.duration import Duration
-from armature.training.trainer.clock import Clock
-from armature.training.trainer.schedule import Length, due, learning_rate
-
-
-@pytest.mark.parametrize(
-    ("schedule", "start", "middle", "end"),
-    [("constant", 1, 1, 1), ("cosine", 1, 0.51, 0.02), ("linear", 1, 0.5, 0)],
-)
-def test_the_rate_falls_as_its_schedule_says(schedule, start, middle, end):
-    rates = [learning_rate(0.5, schedule, 0, 100, progress) for progress in (0.0, 0.5, 1.0)]
-    assert rates == pytest.approx([0.5 * start, 0.5 * middle, 0.5 * end])
-
-
-def test_warm_up_rises_to_the_peak_and_no_step_has_rate_zero():
-    rates = [learning_rate(1.0, "constant", 4, step, 0.0) for step in range(6)]
-    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+from armature.training.trainer.clock import Clock, Length, due
 
 
 def test_a_length_ends_by_its_own_unit():
@@ -43,7 +28,10 @@ def test_turns_come_every_so_many_steps_epochs_and_minutes():
 
 def test_the_clock_counts_on_and_stands_still_when_told():
     seconds = 100.0
-    clock = Clock(2.0, now=lambda: seconds)
+    clock = Clock(now=lambda: seconds)
+    seconds += 60
+    assert clock.minutes == 0.0
+    clock.start(2.0)
     seconds += 30
     with clock.paused():
         seconds += 600
