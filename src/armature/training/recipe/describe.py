@@ -154,7 +154,9 @@ def _key(name: str, field: FieldInfo) -> Key:
         default = str(default)
     return Key(
         name=name,
-        expected=_expected(field.annotation, field.metadata),
+        expected=f"one of {', '.join(field.examples)}"
+        if field.examples
+        else _expected(field.annotation, field.metadata),
         default=list(default) if isinstance(default, tuple) else default,
         required=required,
         meaning=field.description or "",

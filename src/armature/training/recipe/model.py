@@ -24,6 +24,11 @@ DurationOrNever = Annotated[
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
+def _trainable() -> list[str]:
+    """Names of the networks that learn from condition maps."""
+    return [name for name, network in NETWORKS.items() if network.takes == "condition map"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -44,7 +49,9 @@ class AdapterSettings(_Strict):
 
     kind: str = Field(description="what the adapter follows: sketch, canny, depth, seg, openpose, color")
     network: str = Field(
-        default="auto", description='"auto" is full, or full_xl for SDXL; "light" suits colour'
+        default="auto",
+        examples=["auto", *_trainable()],
+        description='"auto" is full, or full_xl for SDXL; "light" suits colour',
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="of the condition map; left out, the kind's contract decides"
@@ -67,9 +74,9 @@ class AdapterSettings(_Strict):
     @field_validator("network")
     @classmethod
     def _network(cls, network: str) -> str:
-        trained = [name for name, one in NETWORKS.items() if one.takes == "condition map"]
-        if network not in ("auto", *trained):
-            raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(('auto', *trained))}")
+        known = ("auto", *_trainable())
+        if network not in known:
+            raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(known)}")
         return network
 
     @field_validator("kind")
