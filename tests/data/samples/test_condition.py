@@ -8,7 +8,6 @@ from picture_folders import lines, opened, picture, png, write_folder
 
 from armature.conditions.extract import extract
 from armature.conditions.kinds import contract_for
-from armature.data.hand import rough_lines
 from armature.data.samples.draws import sample_rng
 from armature.data.samples.extraction import plan_extraction
 from armature.data.samples.polarity import white_on_black
@@ -199,20 +198,6 @@ def test_foreign_palettes_are_told_in_the_report(tmp_path):
         (tmp_path / f"maps/000{number}.png").write_bytes(png(picture(number)))
     notes = opened(root, kind="seg", conditions="../maps").check().notes
     assert any("not in the coco-stuff palette" in note for note in notes)
-
-
-def test_rough_lines_stay_lines_and_follow_their_generator():
-    exact = scene(3).sketch
-    rough = rough_lines(exact, np.random.default_rng(1))
-    assert set(np.unique(rough)) == {0, 255}
-    assert rough.shape == exact.shape
-    assert 0.4 < rough.sum() / exact.sum() < 2.5
-    assert not np.array_equal(rough, exact)
-    assert np.array_equal(rough, rough_lines(exact, np.random.default_rng(1)))
-    wide = np.zeros((256, 512), np.uint8)
-    wide[100:104] = 128
-    assert rough_lines(wide, np.random.default_rng(0)).shape == (256, 512)
-    assert rough_lines(wide, np.random.default_rng(0)).max() > 100
 
 
 def test_the_share_of_hand_drawn_maps_is_that_of_the_settings():

@@ -9,7 +9,7 @@ import numpy as np
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.control_map import prepare_pixels
 from armature.conditions.kinds import content_of, find_kind
-from armature.data.hand import rough_lines
+from armature.data.line_augment import rough_lines
 from armature.data.samples.crop import Window
 from armature.data.samples.extraction import Extraction
 from armature.data.samples.polarity import normalize_polarity
