@@ -13,16 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import HELD_OUT, Run, Store, averaged
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
+from run import Run, arguments, averaged, precision
 from safetensors.torch import save_file
+from store import HELD_OUT, Store
 from torch import Tensor
 
 from armature.conditions.networks.annotator import JOINTS, Annotator
 from armature.toyworld import scene
-from armature.toyworld.palette import CLASSES
-
-BATCH = 24
 
 
 def heat_targets(people: list[list[list[float]]], side: int = 64) -> Tensor:
@@ -37,19 +35,26 @@ def heat_targets(people: list[list[list[float]]], side: int = 64) -> Tensor:
     return heat
 
 
-def roughen(x: Tensor, vae: AutoencoderKL | None) -> Tensor:
+def roughen(x: Tensor, vae: AutoencoderTiny | None) -> Tensor:
     """Random blemishes on pictures (n, 3, h, w) in 0..1."""
     n = len(x)
+
+    def uniform(count: int) -> Tensor:
+        return torch.rand(count, 1, 1, 1, device=x.device)
+
+    def normal(channels: int) -> Tensor:
+        return torch.randn(n, channels, 1, 1, device=x.device)
+
     if vae is not None:
         share = n // 3
         with torch.no_grad():
-            moments = vae.encode(x[:share] * 2 - 1).latent_dist
-            z = moments.mean + torch.randn_like(moments.mean) * moments.mean.std() * 0.2 * torch.rand(share, 1, 1, 1)
-            x = torch.cat([vae.decode(z, return_dict=False)[0] / 2 + 0.5, x[share:]])
+            z = vae.encode(x[:share] * 2 - 1).latents
+            z = z + torch.randn_like(z) * 0.2 * uniform(share)
+            x = torch.cat([vae.decode(z).sample / 2 + 0.5, x[share:]])
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    x = torch.lerp(x, blurred, torch.rand(n, 1, 1, 1) * (torch.rand(n, 1, 1, 1) < 0.6))
-    x = x * (1 + 0.15 * torch.randn(n, 1, 1, 1)) * (1 + 0.05 * torch.randn(n, 3, 1, 1)) + 0.05 * torch.randn(n, 1, 1, 1)
-    return (x + 0.05 * torch.rand(n, 1, 1, 1) * torch.randn_like(x)).clamp(0, 1)
+    x = torch.lerp(x, blurred, uniform(n) * (uniform(n) < 0.6))
+    x = x * (1 + 0.15 * normal(1)) * (1 + 0.05 * normal(3)) + 0.05 * normal(1)
+    return (x + 0.05 * uniform(n) * torch.randn_like(x)).clamp(0, 1)
 
 
 def main() -> None:
@@ -58,42 +63,42 @@ def main() -> None:
     parser.add_argument("scenes", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--autoencoder", type=Path)
-    parser.add_argument("--minutes", type=float, default=25.0)
-    parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    given = arguments(parser, pictures=200_000, batch=24)
+    device = given.device
     torch.manual_seed(0)
-    store = Store(arguments.scenes, arguments.count)
+    store = Store.open(given.scenes)
     pictures, classes, colours, depth = (store.array(n) for n in ("picture", "classes", "colours", "depth"))
     joints = store.joints
-    vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval() if arguments.autoencoder else None
-    annotator = Annotator().to(memory_format=torch.channels_last)
+    vae = None
+    if given.autoencoder:
+        vae = AutoencoderTiny.from_pretrained(given.autoencoder / "vae").eval().to(device)
+    annotator = Annotator().to(device, memory_format=torch.channels_last)
     rng = np.random.default_rng()
 
     def batches() -> Iterator[tuple[Tensor, ...]]:
         while True:
-            pick = np.sort(rng.integers(arguments.count, size=BATCH))
-            x = torch.from_numpy(pictures[pick]).permute(0, 3, 1, 2).float() / 255
-            heat = torch.stack([heat_targets(joints.get(int(i), [])) for i in pick])
-            maps = [torch.from_numpy(array[pick]) for array in (classes, colours, depth)]
+            pick = np.sort(rng.integers(store.count, size=given.batch))
+            x = torch.from_numpy(pictures[pick]).to(device).permute(0, 3, 1, 2).float() / 255
+            heat = torch.stack([heat_targets(joints.get(int(i), [])) for i in pick]).to(device)
+            maps = [torch.from_numpy(array[pick]).to(device) for array in (classes, colours, depth)]
             yield roughen(x, vae), maps[0].long(), maps[1].long(), maps[2].float() / 255, heat
 
     def loss(data: tuple[Tensor, ...]) -> Tensor:
         x, seg, tint, near, heat = data
-        raw = annotator(x.to(memory_format=torch.channels_last))
-        bumps = F.binary_cross_entropy_with_logits(raw.heat, heat, reduction="none") * (1 + 20 * heat)
+        with precision(device):
+            raw = annotator(x.to(memory_format=torch.channels_last))
+        bumps = F.binary_cross_entropy_with_logits(raw.heat.float(), heat, reduction="none") * (1 + 20 * heat)
         return (
-            F.cross_entropy(raw.classes, seg)
-            + F.cross_entropy(raw.colours, tint)
-            + 2 * (raw.depth - near).abs().mean()
+            F.cross_entropy(raw.classes.float(), seg)
+            + F.cross_entropy(raw.colours.float(), tint)
+            + 2 * (raw.depth.float() - near).abs().mean()
             # Bumps cover a thousandth of the maps, in the sixth of the scenes that have people.
             + 30 * bumps.mean()
         )
 
     held = [scene(HELD_OUT + i) for i in range(100)]
 
-    def preview() -> None:
+    def preview() -> dict[str, float]:
         annotator.eval()
         found = annotator.annotate(np.stack([s.picture for s in held]))
         annotator.train()
@@ -110,25 +115,29 @@ def main() -> None:
             "depth_rmse": np.mean(errors),
             "joints": np.mean(close or [0.0]),
         }
-        print({k: round(float(v), 4) for k, v in figures.items()}, len(CLASSES), "classes", flush=True)
+        return {name: round(float(value), 4) for name, value in figures.items()}
 
     run = Run(
-        arguments.run,
+        given.run,
         {"annotator": annotator},
-        arguments.minutes,
-        2e-3,
+        given.pictures,
+        given.batch,
+        2e-3 * given.rate_factor,
         loss,
         batches(),
+        pause_after=given.pause_after,
         preview=preview,
         preview_minutes=4,
     )
     run.train()
-    averaged(arguments.run, {"annotator": annotator})
+    if not run.finished:
+        return
+    averaged(given.run, {"annotator": annotator.cpu()})
     state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in annotator.state_dict().items()}
     # The file says how many classes and colours it knows, so that it still opens when toyworld has grown.
     known = {"classes": str(annotator.classes), "colours": str(annotator.colours)}
     told = {"trained_on": "toyworld", "recipe": "recipes/embedded", **known}
-    save_file(state, arguments.run / "annotator.safetensors", told)
+    save_file(state, given.run / "annotator.safetensors", told)
 
 
 if __name__ == "__main__":

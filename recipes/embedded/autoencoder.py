@@ -1,9 +1,8 @@
-"""Train the embedded autoencoder: python recipes/embedded/autoencoder.py SCENES RUN [--minutes M].
+"""Train the embedded autoencoder: python recipes/embedded/autoencoder.py SCENES RUN [--pictures N] [--device cuda].
 
-An AutoencoderKL of four levels (stride 8, 4 latent channels). Convolutional only, so it learns from 64-pixel crops and
-ends on whole 128-pixel scenes, whose group statistics are those of use. With --polish RUN the decoder
-of a finished run is trained on alone: latents stay what they are, so a base model that learns on them may do so
-meanwhile.
+An AutoencoderTiny (the shape of TAESD: residual blocks without norms, stride 8). It learns from 64-pixel crops; having
+neither norms nor attention, it treats a crop as it treats a whole picture. With --polish RUN the decoder of a finished
+run is trained on alone: latents stay what they are, so a base model may learn on them meanwhile.
 """
 
 from __future__ import annotations
@@ -14,60 +13,62 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import HELD_OUT, Run, Store, averaged
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
+from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from PIL import Image
-from torch import Tensor
+from run import Run, arguments, averaged, precision
+from store import Store, held_out, to_tensor
+from torch import Tensor, nn
 
-from armature.toyworld import scene
-
-KL_WEIGHT = 2e-6
+CROP = 64
 EDGE_WEIGHT = 1.0
 CHROMA_WEIGHT = 1.0
-WHOLE_SCENES_FROM = 0.92
+# Every latent channel is held to mean 0 and variance 1, so that none is loud and none is idle under the base's noise.
+LATENT_WEIGHT = 0.02
+# The decoder meets latents that a base model made: nearly right ones.
+LATENT_NOISE = 0.05
+# A picture counts as seen when its number of pixels was: four crops a picture.
+CROPS_A_PICTURE = 4
 
 
-def build() -> AutoencoderKL:
-    """The untrained autoencoder."""
-    vae = AutoencoderKL(
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 128),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=128,
-        mid_block_add_attention=False,
+def build(width: int, channels: int) -> AutoencoderTiny:
+    """The untrained autoencoder.
+
+    Decoding is to cost little, so most blocks stand where the picture is small.
+    """
+    vae = AutoencoderTiny(
+        encoder_block_out_channels=(width,) * 4,
+        decoder_block_out_channels=(width,) * 4,
+        num_encoder_blocks=(1, 2, 4, 6),
+        num_decoder_blocks=(6, 4, 2, 1),
+        latent_channels=channels,
     )
+    for module in vae.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     with torch.no_grad():
-        # Nearly noiseless latents to begin with: at the usual start (a deviation of 1 around means near 0) the decoder
-        # learns to ignore them and stays there.
-        vae.quant_conv.bias[4:] = -6.0
-        vae.quant_conv.weight[4:] *= 0.1
+        # Without norms, residual branches that start small keep the signal's size over 26 blocks.
+        for module in vae.modules():
+            if isinstance(module, AutoencoderTinyBlock):
+                module.conv[-1].weight *= 0.2
+        vae.encoder.layers[-1].weight *= 0.5
+        vae.decoder.layers[-1].weight *= 0.3
     return vae.to(memory_format=torch.channels_last)
 
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(n, h, w, 3) uint8 -> (n, 3, h, w) float in -1..1."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def crops(pictures: np.ndarray, run: Run, seed: int) -> Iterator[Tensor]:
-    """Endless batches of 6 crops of 64 pixels, later of one whole scene: many small steps learn fastest here."""
+def crops(pictures: np.ndarray, batch: int, seed: int) -> Iterator[Tensor]:
+    """Endless batches of crops, four for each picture of the batch."""
     rng = np.random.default_rng(seed)
+    room = pictures.shape[1] - CROP + 1
     while True:
-        if run.progress >= WHOLE_SCENES_FROM:
-            yield to_tensor(np.stack([pictures[i] for i in rng.integers(len(pictures), size=4)]))
-            continue
-        batch = []
-        for i in rng.integers(len(pictures), size=6):
+        found = []
+        for number in rng.integers(len(pictures), size=batch * CROPS_A_PICTURE):
             # Most objects stand in the lower two thirds; crops favour them over empty sky.
-            y, x = rng.integers(0, 65), rng.integers(0, 65)
-            y = max(y, rng.integers(0, 65))
-            batch.append(pictures[i, y : y + 64, x : x + 64])
-        yield to_tensor(np.stack(batch))
+            y, x = max(rng.integers(0, room), rng.integers(0, room)), rng.integers(0, room)
+            found.append(pictures[number, y : y + CROP, x : x + CROP])
+        yield to_tensor(np.stack(found))
 
 
 def edges(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,74 +76,76 @@ def edges(pictures: Tensor) -> tuple[Tensor, Tensor]:
     return pictures[..., 1:, :] - pictures[..., :-1, :], pictures[..., 1:] - pictures[..., :-1]
 
 
+def reconstruction(out: Tensor, x: Tensor) -> Tensor:
+    """Error of pixels, of their differences, and of what is left without its grey part.
+
+    The last, because small things keep their brightness long before their hue.
+    """
+    error = out - x
+    edge = sum((a - b).abs().mean() for a, b in zip(edges(out), edges(x), strict=True))
+    chroma = (error - error.mean(1, keepdim=True)).abs().mean()
+    return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edge + CHROMA_WEIGHT * chroma
+
+
 def main() -> None:
-    """Train, then write the averaged autoencoder with its measured latent scale to RUN/vae."""
+    """Train, then write the averaged autoencoder to RUN/vae."""
     parser = argparse.ArgumentParser()
     parser.add_argument("scenes", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--minutes", type=float, default=40.0)
-    parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--channels", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--polish", type=Path, help="a finished run whose decoder to train on")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    given = arguments(parser, pictures=120_000, batch=2)
     torch.manual_seed(0)
-    vae = build()
-    if arguments.polish:
-        vae = AutoencoderKL.from_pretrained(arguments.polish / "vae").to(memory_format=torch.channels_last)
+    vae = build(given.width, given.channels)
+    if given.polish:
+        vae = AutoencoderTiny.from_pretrained(given.polish / "vae").to(memory_format=torch.channels_last)
         vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
-    held = to_tensor(np.stack([scene(HELD_OUT + i).picture for i in range(64)]))
+    vae = vae.to(given.device)
+    held = held_out(64).to(given.device)
 
     def loss(x: Tensor) -> Tensor:
-        with torch.set_grad_enabled(not arguments.polish):
-            posterior = vae.encode(x).latent_dist
-        z = posterior.mean + posterior.std * torch.randn_like(posterior.mean)
-        out = vae.decode(z, return_dict=False)[0]
-        error = (out - x).abs().mean() + (out - x).square().mean()
-        edge = sum((a - b).abs().mean() for a, b in zip(edges(out), edges(x), strict=True))
-        # What is left of the error without its grey part: small things keep their brightness long before their hue.
-        chroma = (out - x - (out - x).mean(1, keepdim=True)).abs().mean()
-        kl = posterior.kl().mean() * (4096 / x[0, 0].numel())
-        return error + EDGE_WEIGHT * edge + CHROMA_WEIGHT * chroma + KL_WEIGHT * kl
+        x = x.to(given.device, non_blocking=True)
+        with precision(given.device), torch.set_grad_enabled(not given.polish):
+            z = vae.encode(x).latents.float()
+        spread = z.mean((0, 2, 3)).square().mean() + (z.var((0, 2, 3)) - 1).square().mean()
+        with precision(given.device):
+            out = vae.decode(z + LATENT_NOISE * torch.randn_like(z)).sample.float()
+        run.note({"error_of_255": 127.5 * float((out.detach() - x).abs().mean())})
+        return reconstruction(out, x) + LATENT_WEIGHT * spread
 
-    def preview() -> None:
-        vae.eval()
-        with torch.no_grad():
-            z = torch.cat([vae.encode(x).latent_dist.mean for x in held.split(4)])
-            out = torch.cat([vae.decode(x, return_dict=False)[0].clamp(-1, 1) for x in z.split(4)])
-        vae.train()
-        print(
-            {"held_out_mae": round((out - held).abs().mean().item(), 4), "latent_std": round(z.std().item(), 3)},
-            flush=True,
-        )
-        sheet = torch.cat([torch.cat([held[:8], out[:8]]), torch.cat([held[8:16], out[8:16]])])
+    @torch.no_grad()
+    def preview() -> dict[str, float]:
+        out = torch.cat([vae.decode(vae.encode(x).latents).sample.clamp(-1, 1) for x in held.split(8)])
+        sheet = torch.cat([held[:8], out[:8], held[8:16], out[8:16]])
         rows = [torch.cat(list(row), 2) for row in sheet.split(8)]
-        pixels = ((torch.cat(rows, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
-        Image.fromarray(pixels).save(arguments.run / "preview.png")
+        pixels = ((torch.cat(rows, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+        Image.fromarray(pixels).save(given.run / "preview.png")
+        return {"held_out_error_of_255": round(127.5 * float((out - held).abs().mean()), 3)}
 
     run = Run(
-        arguments.run,
+        given.run,
         {"vae": vae},
-        arguments.minutes,
-        8e-4 if arguments.polish else 1.2e-3,
+        given.pictures,
+        given.batch,
+        given.rate * given.rate_factor,
         loss,
-        iter(()),
+        decay=0.998,
+        pause_after=given.pause_after,
         preview=preview,
         preview_minutes=6,
     )
-    run.batches = crops(
-        Store(arguments.scenes, arguments.count).array("picture"), run, seed=len(list(arguments.run.glob("*")))
-    )
-    arguments.run.mkdir(parents=True, exist_ok=True)
+    given.run.mkdir(parents=True, exist_ok=True)
+    pictures = Store.open(given.scenes).array("picture")
+    # Another seed after every pause: crops need not repeat, and no state is kept for them.
+    run.batches = crops(pictures, given.batch, seed=int(np.random.SeedSequence().generate_state(1)[0]))
     run.train()
-    averaged(arguments.run, {"vae": vae})
-    vae.eval()
-    with torch.no_grad():
-        z = vae.encode(held).latent_dist.mean
-    if not arguments.polish:
-        vae.register_to_config(scaling_factor=round(1 / z.std().item(), 5))
-    vae.save_pretrained(arguments.run / "vae")
+    if not run.finished:
+        return
+    averaged(given.run, {"vae": vae})
+    vae.register_to_config(scaling_factor=1.0)
+    vae.save_pretrained(given.run / "vae")
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from autoencoder import to_tensor
-from common import HELD_OUT, Run, Store, averaged, join, wait, world
 from diffusers import (
-    AutoencoderKL,
+    AutoencoderTiny,
     DPMSolverMultistepScheduler,
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
 from PIL import Image
-from text import LENGTH, WIDTH, contents
+from run import Run, arguments, averaged, join, precision, wait, world
+from store import HELD_OUT, Store, to_tensor
+from text import LENGTH, WIDTH, captions_of, contents
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -36,18 +36,21 @@ from armature.toyworld.palette import CLASSES, COLOUR_NAMES
 from armature.training.trainer.loss import mean_squared_error, noised, target
 
 WIDTHS = (64, 128, 192, 192)
-BATCH = 16
 CAPTION_DROPOUT = 0.1
+# Every scene is told in several ways, so that the base learns words and not sentences.
+CAPTIONS_A_SCENE = 4
 SNR_CAP = 5.0
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+# What is left of the picture in the last step, as an amplitude. SD's own schedule leaves 7 %, by which a base learns to
+# guess the picture's mean tones; at exactly 0 most samplers divide by zero.
+LAST_SIGNAL = 0.01
 
 
-def build() -> UNet2DConditionModel:
+def build(channels: int) -> UNet2DConditionModel:
     """The untrained U-Net: SD 1.x's four encoder levels in small."""
     return UNet2DConditionModel(
         sample_size=16,
-        in_channels=4,
-        out_channels=4,
+        in_channels=channels,
+        out_channels=channels,
         block_out_channels=WIDTHS,
         layers_per_block=1,
         cross_attention_dim=WIDTH,
@@ -58,36 +61,48 @@ def build() -> UNet2DConditionModel:
     ).to(memory_format=torch.channels_last)
 
 
+def betas() -> list[float]:
+    """SD's scaled-linear schedule of 1000 steps, stretched until the last step keeps LAST_SIGNAL of the picture.
+
+    Source: Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed", algorithm 1.
+    """
+    plain = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    signal = (1 - plain).cumprod(0).sqrt()
+    stretched = LAST_SIGNAL + (signal - signal[-1]) * (signal[0] - LAST_SIGNAL) / (signal[0] - signal[-1])
+    kept = stretched.square()
+    return (1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])).tolist()
+
+
 def scheduler() -> DPMSolverMultistepScheduler:
     """The sampler that ships with the model."""
     return DPMSolverMultistepScheduler(
-        **SCHEDULE, prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=1
+        num_train_timesteps=1000,
+        trained_betas=betas(),
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        steps_offset=1,
     )
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: np.ndarray, path: Path, rank: int) -> np.ndarray:
-    """Means and standard deviations of all latents, (n, 8, 16, 16) half precision, kept on disk at path.
-
-    Each process encodes its share.
-    """
-    shape = (len(pictures), 8, 16, 16)
+def encode(vae: AutoencoderTiny, pictures: np.ndarray, path: Path, rank: int, device: str) -> np.ndarray:
+    """All latents, (n, channels, 16, 16) half precision, kept on disk at path; each process encodes its share."""
+    shape = (len(pictures), vae.config.latent_channels, 16, 16)
     if not path.exists() or path.stat().st_size != int(np.prod(shape)) * 2:
-        part = path.with_suffix(".part")
+        part, batch = path.with_suffix(".part"), 8 if device == "cpu" else 256
         if rank == 0:
             np.memmap(part, np.float16, "w+", shape=shape).flush()
         wait()
         out = np.memmap(part, np.float16, "r+", shape=shape)
         start = time.monotonic()
-        for i in range(8 * rank, len(pictures), 8 * world()):
-            x = to_tensor(pictures[i : i + 8]).to(memory_format=torch.channels_last)
-            latent = vae.encode(x).latent_dist
-            out[i : i + 8] = torch.cat([latent.mean, latent.std], 1).half().numpy()
+        for i in range(batch * rank, len(pictures), batch * world()):
+            latents = vae.encode(to_tensor(pictures[i : i + batch]).to(device)).latents
+            out[i : i + batch] = latents.half().cpu().numpy()
         out.flush()
         wait()
         if rank == 0:
             part.rename(path)
-            print({"encoded": len(pictures), "seconds": round(time.monotonic() - start)}, flush=True)
+            print(json.dumps({"encoded": len(pictures), "seconds": round(time.monotonic() - start)}), flush=True)
     wait()
     return np.memmap(path, np.float16, "r", shape=shape)
 
@@ -97,67 +112,68 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("scenes", "autoencoder", "text", "run"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--minutes", type=float, default=150.0)
-    parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--warm", type=Path, help="a pipeline folder to go on from, on the same latents")
-    arguments = parser.parse_args()
+    given = arguments(parser, pictures=1_200_000, batch=16)
+    device = given.device
     rank = join()
     torch.manual_seed(int(time.time()) + rank)
-    arguments.run.mkdir(parents=True, exist_ok=True)
-    store = Store(arguments.scenes, arguments.count)
-    vae = AutoencoderKL.from_pretrained(arguments.autoencoder / "vae").eval().to(memory_format=torch.channels_last)
-    torch.set_num_threads(arguments.threads)
-    latents = torch.from_numpy(np.array(encode(vae, store.array("picture"), arguments.run / "latents.f16", rank)))
-    tokenizer = CLIPTokenizer.from_pretrained(arguments.text / "tokenizer")
-    ids = tokenizer(
-        store.captions, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
-    ).input_ids
-    empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0]
-    # The middle of each latent cell says what the cell shows.
-    classes = torch.from_numpy(np.ascontiguousarray(store.array("classes")[:, 4::8, 4::8])).long()
-    colours = torch.from_numpy(np.ascontiguousarray(store.array("colours")[:, 4::8, 4::8])).long()
-    # A scene's plan is the first thing its seed decides, so its contents need no drawing.
-    answers = torch.from_numpy(
-        np.stack([contents(plan_scene(np.random.default_rng(i), 128)) for i in range(arguments.count)])
+    given.run.mkdir(parents=True, exist_ok=True)
+    store = Store.open(given.scenes)
+    vae = (
+        AutoencoderTiny.from_pretrained(given.autoencoder / "vae").eval().to(device, memory_format=torch.channels_last)
     )
-    text_encoder = CLIPTextModel.from_pretrained(arguments.text / "text_encoder")
+    kept = encode(vae, store.array("picture"), given.run / "latents.f16", rank, device)
+    latents = torch.from_numpy(np.array(kept)).to(device)
+    tokenizer = CLIPTokenizer.from_pretrained(given.text / "tokenizer")
+    texts = [text for seed in range(store.count) for text in captions_of(seed, CAPTIONS_A_SCENE)]
+    ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
+    ids = ids.short().view(store.count, CAPTIONS_A_SCENE, LENGTH).to(device)
+    empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0].to(device)
+    # The middle of each latent cell says what the cell shows.
+    classes = torch.from_numpy(np.ascontiguousarray(store.array("classes")[:, 4::8, 4::8])).to(device)
+    colours = torch.from_numpy(np.ascontiguousarray(store.array("colours")[:, 4::8, 4::8])).to(device)
+    # A scene's plan is the first thing its seed decides, so its contents need no drawing.
+    plans = (plan_scene(np.random.default_rng(seed), 128) for seed in range(store.count))
+    answers = torch.from_numpy(np.stack([contents(plan).astype(bool) for plan in plans])).to(device)
+    text_encoder = CLIPTextModel.from_pretrained(given.text / "text_encoder")
     answering = nn.Linear(WIDTH, answers.shape[1])
-    averaged(arguments.text, {"encoder": text_encoder, "head": answering})
+    averaged(given.text, {"encoder": text_encoder, "head": answering})
     text_encoder.train()
-    unet = build()
-    if arguments.warm:
-        unet.load_state_dict(UNet2DConditionModel.from_pretrained(arguments.warm / "unet").float().state_dict())
-        text_encoder.load_state_dict(
-            CLIPTextModel.from_pretrained(arguments.warm / "text_encoder").float().state_dict()
-        )
+    unet = build(vae.config.latent_channels)
     naming = nn.Conv2d(WIDTHS[0], len(CLASSES) + 1 + len(COLOUR_NAMES), 1)
-    alphas = scheduler().alphas_cumprod
-    scale = vae.config.scaling_factor
-    seen: list[Tensor] = []
-    unet.conv_norm_out.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    modules: dict[str, nn.Module] = {
+        "unet": unet,
+        "text_encoder": text_encoder,
+        "naming": naming,
+        "answering": answering,
+    }
+    for module in modules.values():
+        module.to(device)
+    alphas = scheduler().alphas_cumprod.to(device)
+    features: list[Tensor] = []
+    unet.conv_norm_out.register_forward_pre_hook(lambda _module, inputs: features.append(inputs[0]))
 
     def forward(noisy: Tensor, t: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        seen.clear()
+        features.clear()
         states = text_encoder(tokens)
         out = unet(noisy, t, states.last_hidden_state, return_dict=False)[0]
-        return out, naming(seen.pop()), answering(states.pooler_output)
+        return out.float(), naming(features.pop()).float(), answering(states.pooler_output).float()
 
     def batches() -> Iterator[tuple[Tensor, ...]]:
         while True:
-            pick = torch.randint(len(latents), (BATCH,))
-            mean, std = latents[pick].float().chunk(2, 1)
-            told = torch.rand(BATCH, 1) >= CAPTION_DROPOUT
-            tokens = torch.where(told, ids[pick], empty)
-            z = (mean + std * torch.randn_like(std)) * scale
-            yield z, tokens, classes[pick], colours[pick], answers[pick], told
+            pick = torch.randint(len(latents), (given.batch,), device=device)
+            told = torch.rand(given.batch, 1, device=device) >= CAPTION_DROPOUT
+            way = torch.randint(CAPTIONS_A_SCENE, (given.batch,), device=device)
+            tokens = torch.where(told, ids[pick, way].long(), empty)
+            cells = classes[pick].long(), colours[pick].long()
+            yield latents[pick].float(), tokens, *cells, answers[pick].float(), told
 
     def loss(data: tuple[Tensor, ...]) -> Tensor:
         z, tokens, cells, tints, content, told = data
-        t = torch.randint(1000, (BATCH,))
+        t = torch.randint(1000, (given.batch,), device=device)
         noise = torch.randn_like(z)
         noisy = noised(z, noise, alphas[t]).to(memory_format=torch.channels_last)
-        out, named, answered = forward(noisy, t, tokens)
+        with precision(device):
+            out, named, answered = forward(noisy, t, tokens)
         # Min-SNR proper would leave the noisiest steps, where captions decide the layout, next to no weight; here they
         # keep the whole of it, and only the nearly clean ones give some up.
         snr = alphas[t] / (1 - alphas[t])
@@ -177,32 +193,37 @@ def main() -> None:
             vae, text_encoder.eval(), tokenizer, unet.eval(), scheduler(), None, None, requires_safety_checker=False
         )
 
-    def preview() -> None:
+    def preview() -> dict[str, float]:
         pipe = pipeline()
         pipe.set_progress_bar_config(disable=True)
         texts = [scene(HELD_OUT + i).caption for i in range(16)]
         generator = torch.Generator().manual_seed(1)
-        images = pipe(texts, num_inference_steps=16, guidance_scale=3.5, generator=generator).images
+        images = pipe(texts, num_inference_steps=12, guidance_scale=2.5, generator=generator).images
         rows = [np.concatenate([np.array(p) for p in images[r : r + 8]], 1) for r in (0, 8)]
-        Image.fromarray(np.concatenate(rows)).save(arguments.run / "preview.png")
-        (arguments.run / "preview.json").write_text(json.dumps(texts, indent=1))
+        Image.fromarray(np.concatenate(rows)).save(given.run / "preview.png")
+        (given.run / "preview.json").write_text(json.dumps(texts, indent=1))
         text_encoder.train()
         unet.train()
+        return {}
 
-    modules: dict[str, nn.Module] = {
-        "unet": unet,
-        "text_encoder": text_encoder,
-        "naming": naming,
-        "answering": answering,
-    }
     run = Run(
-        arguments.run, modules, arguments.minutes, 7e-4, loss, batches(), flat=0.3, preview=preview, preview_minutes=12
+        given.run,
+        modules,
+        given.pictures,
+        given.batch,
+        7e-4 * given.rate_factor,
+        loss,
+        batches(),
+        flat=0.3,
+        pause_after=given.pause_after,
+        preview=preview,
+        preview_minutes=12,
     )
     run.train()
-    if rank:
+    if rank or not run.finished:
         return
-    averaged(arguments.run, modules)
-    pipeline().to(dtype=torch.float16).save_pretrained(arguments.run / "pipeline")
+    averaged(given.run, modules)
+    pipeline().to("cpu", dtype=torch.float16).save_pretrained(given.run / "pipeline")
 
 
 if __name__ == "__main__":

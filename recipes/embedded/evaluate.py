@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import HELD_OUT
 from diffusers import StableDiffusionPipeline
+from store import HELD_OUT
 
 import armature
 from armature.conditions.networks.annotator import Annotation, load_network

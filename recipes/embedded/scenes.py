@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from common import MAPS
+from store import MAPS, SIDE
 
+from armature.files import replacing
 from armature.toyworld import scene
+
+CHUNK = 500
 
 
 def chunk(job: tuple[str, int, int, int]) -> tuple[list[str], dict[int, list]]:
@@ -18,7 +22,10 @@ def chunk(job: tuple[str, int, int, int]) -> tuple[list[str], dict[int, list]]:
     folder, count, start, stop = job
     arrays = {
         name: np.memmap(
-            Path(folder) / f"{name}.u8", np.uint8, "r+", shape=(count, 128, 128, 3) if bands == 3 else (count, 128, 128)
+            Path(folder) / f"{name}.u8",
+            np.uint8,
+            "r+",
+            shape=(count, SIDE, SIDE, 3) if bands == 3 else (count, SIDE, SIDE),
         )
         for name, bands in MAPS.items()
     }
@@ -34,28 +41,30 @@ def chunk(job: tuple[str, int, int, int]) -> tuple[list[str], dict[int, list]]:
 
 
 def main() -> None:
-    """Fill FOLDER with the scenes of seeds 0..N-1; an existing store is drawn anew."""
+    """Fill FOLDER with the scenes of seeds 0..N-1; an existing store is drawn anew. captions.json is written last."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=48_000)
+    parser.add_argument("--count", type=int, default=96_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    (arguments.folder / "captions.json").unlink(missing_ok=True)
     for name, bands in MAPS.items():
         with open(arguments.folder / f"{name}.u8", "wb") as file:
-            file.truncate(arguments.count * 128 * 128 * bands)
-    size = 1000
+            file.truncate(arguments.count * SIDE * SIDE * bands)
     jobs = [
-        (str(arguments.folder), arguments.count, start, min(start + size, arguments.count))
-        for start in range(0, arguments.count, size)
+        (str(arguments.folder), arguments.count, start, min(start + CHUNK, arguments.count))
+        for start in range(0, arguments.count, CHUNK)
     ]
     captions: list[str] = []
     joints: dict[int, list] = {}
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(arguments.workers) as pool:
         for texts, people in pool.map(chunk, jobs):
             captions += texts
             joints |= people
-    (arguments.folder / "joints.json").write_text(json.dumps(joints))
-    (arguments.folder / "captions.json").write_text(json.dumps(captions))
+    for name, content in (("joints", joints), ("captions", captions)):
+        with replacing(arguments.folder / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(content))
     print(f"{len(captions)} scenes in {arguments.folder}")
 
 

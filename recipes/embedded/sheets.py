@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import HELD_OUT
 from diffusers import StableDiffusionPipeline
 from evaluate import GUIDANCE, STEPS, draw
 from PIL import Image
+from store import HELD_OUT
 
 import armature
 from armature.embedded.paths import embedded_adapter_kinds

@@ -1,4 +1,4 @@
-"""Make the tokenizer and teach the text encoder what captions say: python recipes/embedded/text.py SCENES RUN.
+"""Make the tokenizer and teach the text encoder what captions say: python recipes/embedded/text.py RUN.
 
 The vocabulary is byte-pair merges learnt from toyworld captions, in CLIP's file format. The encoder first learns to
 name a scene's contents from its caption alone, which is cheap; the denoiser then starts from states that already bind
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import HELD_OUT, Run, Store, averaged
+from run import Run, arguments, averaged, precision
+from store import HELD_OUT
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -27,6 +28,8 @@ from armature.toyworld.palette import COLOUR_NAMES, GROUNDS, OBJECTS, STYLES, TI
 LENGTH = 40
 WIDTH = 192
 VOCABULARY = 1400
+# Scenes whose captions teach the vocabulary and the encoder; planning one costs next to nothing.
+CAPTIONS = 60_000
 
 
 def make_tokenizer(captions: list[str], folder: Path) -> CLIPTokenizer:
@@ -98,14 +101,16 @@ def contents(plan: Plan) -> np.ndarray:
     return np.concatenate([pairs.ravel(), counts.ravel(), sides.ravel(), sizes.ravel(), setting, sky])
 
 
+def captions_of(seed: int, count: int) -> list[str]:
+    """Several captions of one scene in different words; the same seed always gives the same ones."""
+    plan = plan_scene(np.random.default_rng(seed), 128)
+    return [caption(plan, np.random.default_rng([seed, way])) for way in range(count)]
+
+
 def examples(tokenizer: CLIPTokenizer, first: int, count: int) -> tuple[Tensor, Tensor]:
     """Token ids (count, LENGTH) and contents (count, answers) of freshly planned scenes."""
-    texts, answers = [], []
-    for seed in range(first, first + count):
-        rng = np.random.default_rng(seed)
-        plan = plan_scene(rng, 128)
-        texts.append(caption(plan, rng))
-        answers.append(contents(plan))
+    texts = [captions_of(seed, 1)[0] for seed in range(first, first + count)]
+    answers = [contents(plan_scene(np.random.default_rng(seed), 128)) for seed in range(first, first + count)]
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
     return ids, torch.from_numpy(np.stack(answers))
 
@@ -113,43 +118,53 @@ def examples(tokenizer: CLIPTokenizer, first: int, count: int) -> tuple[Tensor, 
 def main() -> None:
     """Write RUN/tokenizer and RUN/text_encoder."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("scenes", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--minutes", type=float, default=4.0)
-    parser.add_argument("--count", type=int, default=48_000)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    given = arguments(parser, pictures=120_000, batch=64)
     torch.manual_seed(0)
-    captions = Store(arguments.scenes, arguments.count).captions
-    tokenizer = make_tokenizer(captions, arguments.run / "tokenizer")
+    captions = [text for seed in range(CAPTIONS) for text in captions_of(seed, 1)]
+    tokenizer = make_tokenizer(captions, given.run / "tokenizer")
     longest = max(len(ids) for ids in tokenizer(captions[:5000]).input_ids)
-    print({"vocabulary": len(tokenizer), "longest": longest}, flush=True)
-    ids, answers = examples(tokenizer, 0, 60_000)
+    print(json.dumps({"vocabulary": len(tokenizer), "longest": longest}), flush=True)
+    ids, answers = examples(tokenizer, 0, CAPTIONS)
     held_ids, held_answers = examples(tokenizer, HELD_OUT, 1000)
-    encoder = build(tokenizer)
-    head = nn.Linear(WIDTH, answers.shape[1])
+    encoder = build(tokenizer).to(given.device)
+    head = nn.Linear(WIDTH, answers.shape[1]).to(given.device)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            pick = torch.randint(len(ids), (64,))
-            yield ids[pick], answers[pick]
+            pick = torch.randint(len(ids), (given.batch,))
+            yield ids[pick].to(given.device), answers[pick].to(given.device)
 
     def loss(data: tuple[Tensor, Tensor]) -> Tensor:
-        return F.binary_cross_entropy_with_logits(head(encoder(data[0]).pooler_output), data[1]) * 20
+        with precision(given.device):
+            said = head(encoder(data[0]).pooler_output)
+        return F.binary_cross_entropy_with_logits(said.float(), data[1]) * 20
 
-    def preview() -> None:
-        with torch.no_grad():
-            said = head(encoder(held_ids).pooler_output) > 0
+    @torch.no_grad()
+    def preview() -> dict[str, float]:
+        said = head(encoder(held_ids.to(given.device)).pooler_output).cpu() > 0
         pairs = len(OBJECTS) * len(COLOUR_NAMES)
         right = (said[:, :pairs] == (held_answers[:, :pairs] > 0.5)).all(1).float().mean().item()
-        print({"held_out_captions_with_all_coloured_objects_right": round(right, 4)}, flush=True)
+        return {"held_out_captions_with_all_coloured_objects_right": round(right, 4)}
 
     modules: dict[str, nn.Module] = {"encoder": encoder, "head": head}
-    run = Run(arguments.run, modules, arguments.minutes, 1.5e-3, loss, batches(), preview=preview, preview_minutes=1)
+    run = Run(
+        given.run,
+        modules,
+        given.pictures,
+        given.batch,
+        1.5e-3 * given.rate_factor,
+        loss,
+        batches(),
+        pause_after=given.pause_after,
+        preview=preview,
+        preview_minutes=1,
+    )
     run.train()
-    averaged(arguments.run, modules)
-    encoder.save_pretrained(arguments.run / "text_encoder")
+    if not run.finished:
+        return
+    averaged(given.run, modules)
+    encoder.cpu().save_pretrained(given.run / "text_encoder")
 
 
 if __name__ == "__main__":
