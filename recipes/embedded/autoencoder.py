@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from PIL import Image
 from run import Run, arguments, averaged, precision
 from store import Store, held_out, to_tensor
-from torch import Tensor, nn
+from torch import Tensor
 
 CROP = 64
 EDGE_WEIGHT = 1.0
@@ -43,18 +42,6 @@ def build(width: int, channels: int) -> AutoencoderTiny:
         num_decoder_blocks=(6, 4, 2, 1),
         latent_channels=channels,
     )
-    for module in vae.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    with torch.no_grad():
-        # Without norms, residual branches that start small keep the signal's size over 26 blocks.
-        for module in vae.modules():
-            if isinstance(module, AutoencoderTinyBlock):
-                module.conv[-1].weight *= 0.2
-        vae.encoder.layers[-1].weight *= 0.5
-        vae.decoder.layers[-1].weight *= 0.3
     return vae.to(memory_format=torch.channels_last)
 
 
@@ -94,7 +81,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--channels", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--polish", type=Path, help="a finished run whose decoder to train on")
     given = arguments(parser, pictures=120_000, batch=2)
     torch.manual_seed(0)
