@@ -19,8 +19,8 @@ import torch.distributed as dist
 from torch import nn
 
 from armature.files import replacing
-from armature.training.ema import Ema
-from armature.training.schedule import learning_rate
+from armature.training.trainer.ema import Ema
+from armature.training.trainer.schedule import learning_rate
 
 
 def arguments(parser: ArgumentParser, pictures: int, batch: int) -> Namespace:
