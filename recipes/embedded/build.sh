@@ -14,7 +14,7 @@ set --
 test "$device" = cpu || set -- base.precision=bfloat16
 if test -n "${TRY:-}"; then
     count=256 share=0.0004 scenes=4
-    set -- "$@" "length=10 steps" data.count=32 data.held_out=4 eval.fidelity=2 eval.previews=2
+    set -- "$@" "length=10 steps" data.count=32 data.held_out=4 eval.fidelity_samples=2 eval.preview_samples=2
 fi
 export OMP_NUM_THREADS=1
 began=$(date +%s)

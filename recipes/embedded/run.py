@@ -19,8 +19,7 @@ import torch.distributed as dist
 from torch import nn
 
 from armature.files import replacing
-from armature.training.trainer.ema import Ema
-from armature.training.trainer.schedule import learning_rate
+from armature.training.trainer.optim import Ema, learning_rate
 
 
 def arguments(parser: ArgumentParser, pictures: int, batch: int) -> Namespace:
