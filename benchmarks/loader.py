@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 import armature
+from armature.bases.schedule import alphas_of
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.open_batches import open_batches
 from armature.injection.hooks import injected
@@ -26,7 +27,7 @@ from armature.training.recipe.load import load_recipe
 from armature.training.setup import set_up
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.learner import Learner
-from armature.training.trainer.step import alphas_of, freeze
+from armature.training.trainer.step import freeze
 
 ROOT = Path(__file__).parents[1]
 

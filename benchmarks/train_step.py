@@ -34,14 +34,15 @@ import armature
 from armature.adapters.networks.full import FullSpec
 from armature.adapters.networks.full_xl import FullXLSpec
 from armature.adapters.registry import build_adapter
+from armature.bases.schedule import alphas_of, noised
+from armature.bases.text import TextStates
 from armature.data.encoding.batch import EncodedBatch
-from armature.data.encoding.text import TextStates
 from armature.injection.hooks import injected
 from armature.training.recipe.model import TrainSettings
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.learner import Learner
-from armature.training.trainer.loss import mean_squared_error, noised
-from armature.training.trainer.step import alphas_of, freeze
+from armature.training.trainer.loss import mean_squared_error
+from armature.training.trainer.step import freeze
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from armature.adapters.registry import build_adapter
     from armature.adapters.save import save_adapter
     from armature.bases.embedded import embedded_pipeline
+    from armature.bases.open import open_base
     from armature.checkpoints.inspect import inspect
     from armature.checkpoints.load import load_adapter
     from armature.conditions.contract import InputContract
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from armature.conditions.extractor import Extractor, Option
     from armature.conditions.kinds import Kind
     from armature.conditions.registry import register
-    from armature.generation.generate import generate
+    from armature.generation.generate import Generation, generate
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
     from armature.injection.sites import find_sites
@@ -43,6 +44,7 @@ _HOMES = {
     "InputContract": "armature.conditions.contract",
     "Kind": "armature.conditions.kinds",
     "Option": "armature.conditions.extractor",
+    "Generation": "armature.generation.generate",
     "attach": "armature.injection.attach",
     "build_adapter": "armature.adapters.registry",
     "embedded_pipeline": "armature.bases.embedded",
@@ -54,6 +56,7 @@ _HOMES = {
     "register": "armature.conditions.registry",
     "prepare_control": "armature.conditions.control_map",
     "save_adapter": "armature.adapters.save",
+    "open_base": "armature.bases.open",
     "train": "armature.training.train",
 }
 
@@ -67,6 +70,7 @@ __all__ = [
     "DatasetError",
     "Extractor",
     "Features",
+    "Generation",
     "InputContract",
     "Kind",
     "Option",
@@ -80,6 +84,7 @@ __all__ = [
     "generate",
     "inspect",
     "load_adapter",
+    "open_base",
     "prepare_control",
     "register",
     "save_adapter",

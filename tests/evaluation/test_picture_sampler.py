@@ -7,10 +7,10 @@ from PIL import Image
 from small_bases import sd_adapter, sd_pipeline, xl_adapter, xl_pipeline
 
 import armature
+from armature.bases.latents import decode, through_autoencoder, wide_autoencoder
 from armature.bases.open import open_base
-from armature.data.encoding.text import TextEncoders
+from armature.bases.text import TextEncoders
 from armature.errors import RecipeError
-from armature.evaluation.autoencoder import decode, through_autoencoder, wide_autoencoder
 from armature.evaluation.sampler import PictureSampler
 from armature.toyworld import scene
 

@@ -8,8 +8,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from armature.errors import ArmatureError, ConditionError, RecipeError
+from armature.files import public_name
 from armature.generation.record import check_target, parameters_text, read_settings, write_pictures
-from armature.generation.settings import ControlSettings, PictureName, Settings, name_picture, public_name
+from armature.generation.settings import ControlSettings, PictureName, Settings, name_picture
 
 CONTROL = ControlSettings(
     "sketch", "embedded:sketch", PictureName("cat.png", "ab"), "", 0.8, (1.0, 0.5), 0.0, 0.6, PictureName(), "both"

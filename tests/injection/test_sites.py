@@ -38,7 +38,7 @@ def test_sdxl_takes_feature_0_after_the_first_downsampler_and_feature_3_after_th
         "mid_block",
     ]
     site_map = find_sites(xl_unet())
-    assert site_map.layout == "sdxl"
+    assert site_map.family.key == "sdxl"
     assert site_map.counts == (3, 4)
     assert [site.size((33, 32)) for site in site_map.all] == [(17, 16), (17, 16), (9, 8), (9, 8)]
 

@@ -7,12 +7,12 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from armature.adapters.networks.full import FullSpec
 from armature.adapters.networks.full_xl import FullXLSpec
 from armature.adapters.registry import build_adapter
+from armature.bases.schedule import alphas_of
+from armature.bases.text import TextStates
 from armature.data.encoding.batch import EncodedBatch
-from armature.data.encoding.text import TextStates
 from armature.training.checkpoint.run_folder import RunFolder
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import TrainSettings
-from armature.training.trainer.step import alphas_of
 from armature.training.trainer.trainer import TrainerServices, fit
 
 # It advises on every construction of a small model; nothing in it concerns these tests.

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from armature.bases.card import EMBEDDED, BaseCard, card_of
 from armature.bases.embedded import embedded_pipeline
-from armature.bases.single_file import SINGLE_FILE_ENDINGS, load_single_file, load_vae
-from armature.devices import DeviceSpec, precision_argument
-from armature.errors import AttachError, CheckpointError
+from armature.bases.families import Family
+from armature.bases.glance import glance_at
+from armature.bases.latents import Half, latent_stride, wide_autoencoder
+from armature.bases.pretrained import load_pretrained
+from armature.bases.single_file import is_single_file, load_single_file
+from armature.bases.unet import family_of
+from armature.bases.vae import config_of, load_vae
+from armature.devices import DeviceSpec
+from armature.errors import CheckpointError
 from armature.files import public_name
-from armature.injection.sites import find_sites
 from armature.quiet import quiet_loading
 
-if TYPE_CHECKING:
-    pass
-
-EMBEDDED = "embedded"
-
-# What diffusers' own pipelines use; the embedded model was tuned at its own value.
-_GUIDANCE = {"sd": 7.5, "sdxl": 5.0}
-# Of 2, 2.5, 3.5, 5 and 7.5 the one at which objects and colours together are right most often.
-_EMBEDDED_GUIDANCE = 2.5
+# Besides the latents, an inpainting model of Stable Diffusion takes a mask and the latents of the masked picture.
+_INPAINTING = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +30,20 @@ class Base:
 
     pipeline: a diffusers pipeline that has all its parts. name: how it is recorded. vae: name of the VAE that
     replaced its own, or "". config: name of the configuration that a single file was opened with, or "".
-    family: "sd" (1.x, 2.x) or "sdxl". embedded: whether it is the shipped one.
+    family: everything that its kind of model decides. card: what it says of itself.
     """
 
     pipeline: Any
     name: str
     vae: str
     config: str
-    family: Literal["sd", "sdxl"]
-    embedded: bool
+    family: Family
+    card: BaseCard
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the shipped one, however it came here."""
+        return self.card.embedded
 
     @property
     def place(self) -> DeviceSpec:
@@ -49,26 +53,41 @@ class Base:
     @property
     def stride(self) -> int:
         """Pixels that one cell of its latent covers, per side."""
-        return 2 ** (len(self.pipeline.vae.config.block_out_channels) - 1)
+        return latent_stride(self.pipeline.vae)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of its latent: 4 for all published models of these families."""
+        return self.pipeline.vae.config.latent_channels
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels at which it was trained."""
-        cells = self.pipeline.unet.config.sample_size or (128 if self.family == "sdxl" else 64)
+        cells = self.pipeline.unet.config.sample_size or self.family.cells
         height, width = (cells, cells) if isinstance(cells, int) else cells
         return width * self.stride, height * self.stride
 
     @property
     def inpaints(self) -> bool:
         """Whether its U-Net takes mask and masked picture as extra channels, and cannot do without them."""
-        return self.pipeline.unet.config.in_channels == 9
+        return self.pipeline.unet.config.in_channels != self.latent_channels
 
     @property
     def guidance(self) -> float:
         """The guidance scale to use when none is asked for."""
-        return _EMBEDDED_GUIDANCE if self.embedded else _GUIDANCE[self.family]
+        return self.family.guidance if self.card.guidance is None else float(self.card.guidance)
+
+    @property
+    def steps(self) -> int:
+        """The number of the sampler's steps to use when none is asked for."""
+        return self.card.steps or self.family.steps
+
+    def autoencoder(self, *, without: Half | None = None) -> Any:
+        """Its autoencoder, or a float32 copy where half precision overflows in it; see `wide_autoencoder`."""
+        return wide_autoencoder(self.pipeline.vae, without=without, force_upcast=self.family.force_upcast)
 
 
+@quiet_loading()
 @quiet_loading()
 def open_base(
     source: Any = None,
@@ -86,66 +105,54 @@ def open_base(
         the tokenizer are read; left out, the hub's cache is asked for it.
     place: device and precision; None chooses.
     Raises CheckpointError for anything that is no complete Stable Diffusion model. No code in a file is ever run.
+
+    Example: `base = armature.open_base("stable-diffusion-v1-5/stable-diffusion-v1-5")`, then
+    `armature.generate("a car", base=base)`.
     """
-    single = isinstance(source, (str, Path)) and str(source).lower().endswith(SINGLE_FILE_ENDINGS)
+    single = is_single_file(source)
     if config is not None and not single:
         raise CheckpointError("A configuration folder belongs to a single-file base; leave it out, or give the file.")
     if isinstance(source, Base):
         return source if vae is None else _other_vae(source, vae)
+    card = card_of(source)
     if source is not None and not isinstance(source, (str, Path)):
-        base = _checked(source, type(source).__name__)
+        base = _checked(source, card.name or type(source).__name__, card)
         return base if vae is None else _other_vae(base, vae)
-    embedded = source is None or source == EMBEDDED
-    place = place or DeviceSpec.choose(embedded=embedded)
-    if source is None or embedded:
-        base = replace(_checked(embedded_pipeline(place.dtype), EMBEDDED), embedded=True)
+    place = place or DeviceSpec.choose(embedded=card.embedded)
+    lent = _lent_vae(source, vae, config) if vae is not None else {}
+    if source is None or source == EMBEDDED:
+        base = _checked(embedded_pipeline(place.dtype), EMBEDDED, card)
     elif single:
-        base = _checked(load_single_file(Path(source).expanduser(), config, place.dtype), public_name(source))
+        pipeline = load_single_file(Path(source).expanduser(), config, place.dtype, lent)
+        base = _checked(pipeline, public_name(source), card)
         base = replace(base, config="" if config is None else public_name(config))
     else:
-        base = _checked(_pretrained(str(source), place), public_name(source))
+        base = _checked(load_pretrained(str(source), place.dtype, lent), card.name or public_name(source), card)
     if vae is not None:
-        base = _other_vae(base, vae)
+        base = replace(base, vae=public_name(vae)) if lent else _other_vae(base, vae)
     base.pipeline.to(device=place.device, dtype=place.dtype)
     return base
 
 
-def _pretrained(source: str, place: DeviceSpec) -> Any:
-    """A pipeline from a diffusers folder or the hub."""
-    from diffusers import DiffusionPipeline
-
-    path = Path(source).expanduser()
-    if path.is_file():
-        raise CheckpointError(f"{source!r} is no model file; expected {' or '.join(SINGLE_FILE_ENDINGS)}, or a folder.")
-    if path.is_dir() and not (path / "model_index.json").is_file():
-        raise CheckpointError(
-            f"{source!r} is a folder without model_index.json; expected a diffusers pipeline folder, a single "
-            "file or a hub id. An adapter goes in with --adapter KIND=REF."
-        )
-    if not path.is_dir() and (source.count("/") != 1 or source.startswith((".", "/", "~"))):
-        raise CheckpointError(
-            f"There is no base model {source!r}; expected a diffusers folder, a .safetensors or .ckpt file, a hub id "
-            "owner/name, or 'embedded'. Check the spelling."
-        )
-    try:
-        return DiffusionPipeline.from_pretrained(
-            str(path) if path.is_dir() else source, **precision_argument(place.dtype)
-        )
-    except Exception as error:  # the hub, the disk and a dozen classes raise many kinds here
-        raise CheckpointError(f"The base {source!r} cannot be opened: {_first_line(error)}") from error
+def _lent_vae(source: Any, vae: str | Path, config: str | Path | None) -> dict[str, Any]:
+    """The VAE as a component for a base that has none of its own, which cannot be opened without one; else nothing."""
+    glance = glance_at(source, config)
+    if glance.family is None or glance.has_vae:
+        return {}
+    return {"vae": load_vae(vae, glance.family, glance.vae_config)}
 
 
 def _other_vae(base: Base, source: str | Path) -> Base:
     """The same model around another autoencoder; the base's own pipeline stays as it is."""
     pipeline = base.pipeline
-    vae = load_vae(source, pipeline.vae)
+    vae = load_vae(source, base.family, config_of(pipeline.vae))
     parts = {**pipeline.components, "vae": vae.to(device=pipeline.vae.device, dtype=pipeline.vae.dtype)}
     if parts.get("safety_checker") is None and "requires_safety_checker" in pipeline.config:
         parts["requires_safety_checker"] = False
     return replace(base, pipeline=type(pipeline)(**parts), vae=public_name(source))
 
 
-def _checked(pipeline: Any, name: str) -> Base:
+def _checked(pipeline: Any, name: str, card: BaseCard) -> Base:
     """The pipeline as a base, with its own VAE; raises CheckpointError when it is no whole model of a known family."""
     parts = getattr(pipeline, "components", None)
     if not isinstance(parts, dict) or not {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= set(parts):
@@ -153,21 +160,23 @@ def _checked(pipeline: Any, name: str) -> Base:
             f"The base {name!r} is a {type(pipeline).__name__}; expected a pipeline with a Stable Diffusion U-Net, "
             "VAE, text encoder and tokenizer."
         )
+    if parts["unet"] is None:
+        raise CheckpointError(f"The base {name!r} lacks its unet; download the whole model.")
+    family = _family(parts["unet"], name)
     # diffusers warns about absent parts only in its log; a user needs to know before the first step.
-    if absent := [part for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler") if parts[part] is None]:
+    if absent := [part for part in family.parts if parts.get(part) is None]:
         raise CheckpointError(f"The base {name!r} lacks its {', '.join(absent)}; download the whole model.")
-    channels = parts["unet"].config.in_channels
-    if channels not in (4, 9):
+    channels, latents = parts["unet"].config.in_channels, parts["vae"].config.latent_channels
+    if channels not in (latents, _INPAINTING):
+        inpainting = f", or {_INPAINTING} for an inpainting model" if latents == 4 else ", as its VAE has"
         raise CheckpointError(
-            f"The U-Net of the base {name!r} takes {channels} channels; expected 4, or 9 for an inpainting model."
+            f"The U-Net of the base {name!r} takes {channels} channels; expected {latents}{inpainting}."
         )
+    return Base(pipeline, name, "", "", family, card)
+
+
+def _family(unet: Any, name: str) -> Family:
     try:
-        family = find_sites(parts["unet"]).layout
-    except AttachError as error:
+        return family_of(unet)
+    except CheckpointError as error:
         raise CheckpointError(f"The base {name!r} takes no adapters: {error}") from error
-    return Base(pipeline, name, "", "", family, False)
-
-
-def _first_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) < 300 else f"{text[:297]}..."

@@ -1,43 +1,54 @@
-"""Whole models and autoencoders in one .safetensors or .ckpt file, opened with configuration from this machine."""
+"""A whole model in one .safetensors or .ckpt file, opened with configuration from this machine."""
 
 from __future__ import annotations
 
-import pickle
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from armature.bases.families import Family, family_of_file
+from armature.bases.tensor_names import tensor_names
 from armature.devices import precision_argument
 from armature.errors import CheckpointError
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
-_UNET = "model.diffusion_model."
-_XL_TEXT = "conditioner.embedders.1."
+_UNET, _VAE = "model.diffusion_model.", "first_stage_model."
 
 
-def load_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) -> Any:
-    """A StableDiffusionPipeline or StableDiffusionXLPipeline from one file in the original layout, on the CPU.
+def is_single_file(source: Any) -> bool:
+    """Whether a source is written like a model in one file."""
+    return isinstance(source, (str, Path)) and str(source).lower().endswith(SINGLE_FILE_ENDINGS)
+
+
+def has_vae(names: list[str]) -> bool:
+    """Whether a file with these tensors brings its own autoencoder."""
+    return any(name.startswith(_VAE) for name in names)
+
+
+def load_single_file(
+    path: Path, config: str | Path | None, dtype: torch.dtype, parts: Mapping[str, Any] | None = None
+) -> Any:
+    """The family's pipeline from one file in the original layout, on the CPU.
 
     config: folder or hub id of a diffusers pipeline of the same family, for configuration and tokenizer; None lets
-    diffusers recognise the model and look into the hub's cache, then on the hub.
+    diffusers recognise the model and look into the hub's cache, then on the hub. parts: components to be used
+    instead of the file's own.
     Raises CheckpointError for a file that is missing, damaged, wants to run code, or is no whole model.
     """
     import diffusers
 
     names = tensor_names(path)
-    if not any(name.startswith(_UNET) for name in names):
-        raise CheckpointError(
-            f"{path} holds no U-Net under {_UNET}*; expected a whole Stable Diffusion model in one file. An adapter "
-            "goes in with --adapter KIND=REF, a diffusers model as its folder."
-        )
-    xl = any(name.startswith(_XL_TEXT) for name in names)
-    kind = diffusers.StableDiffusionXLPipeline if xl else diffusers.StableDiffusionPipeline
-    options: dict[str, Any] = {} if config is None else _config(config)
+    family = family_in(path, names)
+    options: dict[str, Any] = {**({} if config is None else _config(config)), **(parts or {})}
+    if "vae" not in options and not has_vae(names):
+        raise CheckpointError(f"{path} holds no VAE under {_VAE}*; give one with vae= (--vae).")
+    kind = getattr(diffusers, family.pipelines["text"])
     try:
-        return kind.from_single_file(str(path), **precision_argument(dtype), **options)
+        pipeline = kind.from_single_file(str(path), **precision_argument(dtype), **options)
     except Exception as error:  # diffusers, transformers and the hub raise many kinds here
         if config is None and _is_unreachable(error):
             raise CheckpointError(
@@ -45,69 +56,39 @@ def load_single_file(path: Path, config: str | Path | None, dtype: torch.dtype) 
                 "cache, and the hub cannot be reached. Go online once, or name a diffusers folder of the same family "
                 "with --base-config."
             ) from error
+        if "meta tensor" in str(error):
+            # Networks are built empty and filled from the file: what it lacks stays empty, and cannot be copied.
+            raise CheckpointError(
+                f"{path} lacks weights of its U-Net, VAE or text encoder: the file is not whole. Download or save it "
+                "again."
+            ) from error
         reason = " ".join(str(error).split())[:300]
         advice = "" if config is None else f" Does {str(config)!r} describe the same family?"
         raise CheckpointError(f"{path} cannot be opened as a model: {reason}.{advice}") from error
+    _check_whole(pipeline, path)
+    return pipeline
 
 
-def load_vae(source: str | Path, own: Any) -> Any:
-    """An AutoencoderKL from a diffusers folder (or a pipeline's), a hub id or a single file, on the CPU.
-
-    own: the autoencoder that it replaces; a single file takes its configuration.
-    Raises CheckpointError for anything else, and for one with other latents.
-    """
-    from diffusers import AutoencoderKL
-
-    path = Path(source).expanduser()
-    try:
-        if path.is_file():
-            tensor_names(path)
-            with tempfile.TemporaryDirectory() as folder:
-                own.save_config(folder)
-                vae = AutoencoderKL.from_single_file(str(path), config=folder, local_files_only=True)
-        else:
-            inside = (path / "vae").is_dir()
-            vae = AutoencoderKL.from_pretrained(str(path) if path.is_dir() else str(source), subfolder="vae" * inside)
-    except CheckpointError:
-        raise
-    except Exception as error:  # as above
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"The VAE {str(source)!r} cannot be opened: {reason}") from error
-    for name in ("latent_channels", "block_out_channels"):
-        found, wanted = getattr(vae.config, name), getattr(own.config, name)
-        same = found == wanted if isinstance(found, int) else len(found) == len(wanted)
-        if not same:
-            raise CheckpointError(
-                f"The VAE {str(source)!r} has {name} {found}; this base takes latents made with {wanted}. Use a VAE of "
-                "the same family."
-            )
-    return vae
-
-
-def tensor_names(path: Path) -> list[str]:
-    """The names of the tensors in a weight file, read without its weights where the format allows.
-
-    Raises CheckpointError for a missing or damaged file, and for a pickle that wants more than tensors.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"There is no file {str(path)!r}; check the spelling.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                return list(file.keys())
-        content = torch.load(path, map_location="meta", weights_only=True)
-    except pickle.UnpicklingError as error:
+def family_in(path: Path, names: list[str]) -> Family:
+    """The family of a whole model in one file, by the names of its tensors; CheckpointError when it has no U-Net."""
+    if not any(name.startswith(_UNET) for name in names):
         raise CheckpointError(
-            f"{path} is a pickle that wants more than tensors, or is damaged; nothing in it was run. Get it as "
-            ".safetensors, or save its state_dict alone."
-        ) from error
-    except Exception as error:  # safetensors and torch's zip reader each have their own kinds
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{path} is damaged ({reason}); download or save it again.") from error
-    inner = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return [str(name) for name in inner]
+            f"{path} holds no U-Net under {_UNET}*; expected a whole Stable Diffusion model in one file. An adapter "
+            "goes in with --adapter KIND=REF, a diffusers model as its folder."
+        )
+    return family_of_file(names)
+
+
+def _check_whole(pipeline: Any, path: Path) -> None:
+    """Raise CheckpointError when the file left weights of a network without content."""
+    for part, module in pipeline.components.items():
+        if not isinstance(module, nn.Module):
+            continue
+        if absent := [name for name, tensor in module.named_parameters() if tensor.is_meta]:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise CheckpointError(
+                f"{path} lacks {absent[0]}{more} of its {part}: the file is not whole. Download or save it again."
+            )
 
 
 def _config(config: str | Path) -> dict[str, Any]:

@@ -26,6 +26,9 @@ def evaluate(
     base: Annotated[
         str | None, typer.Option(help="Diffusers folder, hub id or single file. Else the embedded model.")
     ] = None,
+    base_config: Annotated[
+        str | None, typer.Option(help="For a single-file --base: diffusers folder with its configuration.")
+    ] = None,
     count: Annotated[int, typer.Option(help="At most so many samples.")] = 200,
     steps: Annotated[int, typer.Option(help="Steps of the sampler.")] = 20,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale. Else the base's.")] = None,
@@ -46,14 +49,14 @@ def evaluate(
     if out is not None and out.exists() and not out.is_dir():
         raise RecipeError(f"--out {out} is a file; a report is a folder. Choose another name.")
     quiet_libraries()
-    from armature.bases.open import open_base
     from armature.evaluation.evaluate import evaluate as measure
+    from armature.evaluation.evaluate import open_both
 
-    opened = open_base(base)
+    loaded, kind, opened = open_both(adapter, base, base_config, kind)
     settings = _settings(data, size or max(opened.size), conditions, extractor)
     with _bar(hidden=as_json) as progress:
         report = measure(
-            adapter,
+            loaded,
             data=settings,
             base=opened,
             kind=kind,

@@ -45,10 +45,12 @@ def _plain(text: str, style: str = "") -> Text:
 
 def rows(inspection: Inspection) -> list[tuple[str, str]]:
     """Name and text of every line of the table."""
+    from armature.bases.families import family_title
+
     contract = inspection.contract
     lines: list[tuple[str, Any]] = [
         ("kind", inspection.kind or "unknown"),
-        ("family", {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}.get(inspection.family or "", "unknown")),
+        ("family", family_title(inspection.family)),
         ("network", f"{inspection.network}, takes {inspection.takes}"),
         ("parameters", f"{inspection.parameters / 1e6:.2f} M"),
     ]

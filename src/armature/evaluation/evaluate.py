@@ -32,6 +32,7 @@ from armature.evaluation.sheet import contact_sheet
 from armature.files import public_name
 from armature.generation.samplers import sampler_name
 from armature.injection.context import context_width
+from armature.injection.early import check_before_opening
 from armature.injection.fit import check_fit
 from armature.injection.sites import find_sites
 from armature.version import __version__
@@ -44,6 +45,7 @@ def evaluate(
     *,
     data: Frames | DataSettings,
     base: Any = None,
+    config: str | Path | None = None,
     kind: str | None = None,
     extractor: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -58,9 +60,9 @@ def evaluate(
     """Measure how well pictures follow an adapter's control, on samples that it has not learned from.
 
     adapter: one that is loaded, or what load_adapter takes. data: framed samples, of which the held-out ones are asked,
-    or all where none are held out; or settings, see open_samples. base: see open_base. kind: of control, where the
-    adapter does not say. extractor, options: what reads the pictures, and makes the maps of data that is opened here;
-    left out, see measure_for and fidelity_of. count: at most so many samples. steps, guidance: of the sampler.
+    or all where none are held out; or settings, see open_samples. base, config: see open_base. kind: of control, where
+    the adapter does not say. extractor, options: what reads the pictures, and makes the maps of data that is opened
+    here; left out, see measure_for and fidelity_of. count: at most so many samples. steps, guidance: of the sampler.
     seed: sample k is drawn with seed + k in every pass. weight: of the control. progress: called with (done, all)
     pictures. The control acts on every step and on both halves of guidance, as it does by default in generate.
     Raises RecipeError for impossible numbers, CheckpointError, AttachError, ConditionError or DatasetError for parts
@@ -68,7 +70,7 @@ def evaluate(
     """
     _check(count=count, steps=steps, batch=batch)
     start = time.monotonic()
-    asked = _ask(adapter, data, base, kind, extractor, options, count)
+    asked = _ask(adapter, data, base, config, kind, extractor, options, count)
     sampler = PictureSampler(asked.base, steps=steps, guidance=guidance)
     chosen = choose(asked.data, asked.measure, count)
     passes = run_passes(
@@ -102,20 +104,33 @@ class _Asked:
     source: str
 
 
+def open_both(
+    adapter: Adapter | str | Path, base: Any, config: str | Path | None, kind: str | None
+) -> tuple[Adapter, str, Base]:
+    """The adapter, its kind, and the base that it is to act on; the arguments are those of evaluate.
+
+    A large base takes minutes to read: an adapter that does not fit it is told by its headers first.
+    Raises what load_adapter, open_base and check_before_opening raise, and RecipeError for an adapter of unknown kind.
+    """
+    loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter, kind=kind)
+    kind = kind or loaded.card.kind
+    if kind is None:
+        raise RecipeError("The adapter's file does not say which kind of control it takes; give --kind.")
+    check_before_opening(loaded, kind, base, config)
+    return loaded, kind, open_base(base, config=config)
+
+
 def _ask(
     adapter: Adapter | str | Path,
     data: Frames | DataSettings,
     base: Any,
+    config: str | Path | None,
     kind: str | None,
     extractor: str | None,
     options: Mapping[str, Any] | None,
     count: int,
 ) -> _Asked:
-    opened = open_base(base)
-    loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter, kind=kind)
-    kind = kind or loaded.card.kind
-    if kind is None:
-        raise RecipeError("The adapter's file does not say which kind of control it takes; give --kind.")
+    loaded, kind, opened = open_both(adapter, base, config, kind)
     name = public_name(loaded.card.source or (kind if isinstance(adapter, Adapter) else adapter))
     unet = opened.pipeline.unet
     check_fit(loaded, find_sites(unet), context_width(unet), kind)
@@ -159,7 +174,7 @@ def _report(asked: _Asked, chosen: Chosen, passes: Passes, settings: Mapping[str
 def contract_of(adapter: Adapter, kind: str, base: Base) -> InputContract:
     """How the adapter's map must look: as its file says, or as the kind's published files have it."""
     return adapter.card.contract or contract_for(
-        kind, in_channels=adapter.spec.picture_channels, family=base.family, source=adapter.card.source
+        kind, in_channels=adapter.spec.picture_channels, family=base.family.adapters, source=adapter.card.source
     )
 
 

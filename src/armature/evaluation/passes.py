@@ -11,10 +11,10 @@ import torch
 
 from armature.adapters.base import Adapter
 from armature.adapters.features import Features
+from armature.bases.latents import through_autoencoder
+from armature.bases.text import TextEncoders
 from armature.conditions.contract import InputContract
 from armature.data.encoding.batch import control_tensor, stack_controls
-from armature.data.encoding.text import TextEncoders
-from armature.evaluation.autoencoder import through_autoencoder, wide_autoencoder
 from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.samples import Chosen
 
@@ -53,7 +53,7 @@ def run_passes(
         pictures[name] = _drawn(sampler, adapter, contract, chosen, strength, seed, batch, tell)
         seconds[name] = round(time.monotonic() - began, 2)
     began = time.monotonic()
-    vae = wide_autoencoder(sampler.base.pipeline.vae)
+    vae = sampler.base.autoencoder()
     pictures["ceiling"] = [tell.after(through_autoencoder(vae, frame.pixels)) for frame in chosen.frames]
     seconds["ceiling"] = round(time.monotonic() - began, 2)
     return Passes(pictures, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from armature.adapters.features import Features
+from armature.bases.latents import decode
 from armature.bases.open import Base
-from armature.data.encoding.text import TextStates
+from armature.bases.pipelines import pipeline_class
+from armature.bases.text import TextStates
 from armature.errors import RecipeError
-from armature.evaluation.autoencoder import decode, wide_autoencoder
 from armature.injection.hooks import injected
 
 
@@ -66,7 +68,7 @@ class PictureSampler:
     def decode(self, latents: Tensor) -> list[np.ndarray]:
         """Pictures of latents as the U-Net works on them, (n, c, h, w): n arrays (h, w, 3) uint8."""
         # Made anew each time where a copy is needed: between two previews its memory belongs to the training.
-        return decode(wide_autoencoder(self.base.pipeline.vae, encoder=False), latents)
+        return decode(self.base.autoencoder(without="encoder"), latents)
 
     def _embeddings(self, text: TextStates, empty: TextStates, guided: bool) -> dict[str, Any]:
         place = self.base.pipeline.unet
@@ -85,17 +87,15 @@ class PictureSampler:
 
 def _bare_pipeline(base: Base) -> Any:
     """The base's pipeline without text encoders and autoencoder: it runs where its U-Net is, wherever they are."""
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-
-    whole = base.pipeline
-    parts: dict[str, Any] = {"unet": whole.unet, "scheduler": type(whole.scheduler).from_config(whole.scheduler.config)}
-    parts |= dict.fromkeys(("vae", "text_encoder", "tokenizer"))
-    if base.family == "sdxl":
-        parts |= dict.fromkeys(("text_encoder_2", "tokenizer_2")) | {"add_watermarker": False}
-        pipeline = StableDiffusionXLPipeline(**parts)
-    else:
-        parts |= dict.fromkeys(("safety_checker", "feature_extractor"))
-        pipeline = StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    kind = pipeline_class(base.family, "text")
+    options = inspect.signature(kind.__init__).parameters
+    parts: dict[str, Any] = {
+        name: None for name, one in options.items() if name != "self" and one.default is inspect.Parameter.empty
+    }
+    # Without these it speaks of a library for watermarks, and of the absent safety checker.
+    parts |= {name: False for name in ("add_watermarker", "requires_safety_checker") if name in options}
+    scheduler = base.pipeline.scheduler
+    pipeline = kind(**parts | {"unet": base.pipeline.unet, "scheduler": type(scheduler).from_config(scheduler.config)})
     pipeline.vae_scale_factor = base.stride
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

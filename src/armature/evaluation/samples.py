@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from armature.bases.families import Family
 from armature.conditions.contract import InputContract
 from armature.data.samples.dataset import open_dataset
 from armature.data.samples.sample import Framed, Frames
@@ -43,7 +44,7 @@ class Chosen:
 
 
 def open_samples(
-    settings: DataSettings, *, kind: str, contract: InputContract, family: str, stride: int, count: int
+    settings: DataSettings, *, kind: str, contract: InputContract, family: Family, stride: int, count: int
 ) -> Frames:
     """The data that settings describe, framed without chance: cut from the middle, not mirrored, not roughened.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from armature.bases.open import EMBEDDED, Base, open_base
+from armature.bases.card import card_of
+from armature.bases.open import Base, open_base
 from armature.devices import DeviceSpec
 from armature.errors import RecipeError
-from armature.generation.controls import ControlRequest, ResolvedControl, resolve_controls
+from armature.generation.controls import ResolvedControl, resolve_controls
+from armature.generation.inpaint import LatentKeeper, blends_itself
 from armature.generation.pictures import FittedStart, Start, finished, natural_size
 from armature.generation.pipelines import pipeline_for
+from armature.generation.request import GenerationRequest, check_size, refuse_unknown, text_notes
 from armature.generation.samplers import find_sampler, sampler_name
 from armature.generation.settings import Mode, Settings, name_picture
-from armature.generation.wishes import Wishes, check_size, text_notes
 from armature.injection.attach import attach
+from armature.injection.early import check_before_opening
 from armature.injection.report import AttachmentReport
 
 if TYPE_CHECKING:
     from PIL import Image
-
-__all__ = ["Base", "ControlRequest", "Generation", "Settings", "generate", "open_base"]
 
 Progress = Callable[[int, int], None]
 
@@ -51,93 +53,166 @@ def generate(
     *,
     base: Any = None,
     adapters: Mapping[str, Any] | None = None,
-    init: Any = None,
+    image: Any = None,
     strength: float = 0.8,
-    inpaint: Any = None,
-    negative: str | None = None,
-    steps: int = 20,
-    guidance: float | None = None,
+    mask_image: Any = None,
+    negative_prompt: str | None = None,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
     sampler: str | None = None,
     seed: int | None = None,
-    count: int = 1,
+    generator: torch.Generator | None = None,
+    num_images_per_prompt: int = 1,
     size: tuple[int, int] | None = None,
+    width: int | None = None,
+    height: int | None = None,
     vae: str | Path | None = None,
     config: str | Path | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | str | None = None,
     progress: Progress | None = None,
+    **others: Any,
 ) -> Generation:
     """Make pictures of a prompt that follow the controls.
 
     controls: armature.Control objects, ControlRequest objects or (kind, image) tuples, in any mix; or one of them.
     base: None for the embedded model; hub id, diffusers folder or single file; a pipeline; or what `open_base` gave.
     adapters: by kind, for the requests; left out, the embedded adapters, with the embedded base only.
-    init: a picture to start from, with `strength` in 0..1 as the share of the steps that is run on it; inpaint: a mask,
-        white where `init` is painted anew; all else keeps its pixels.
-    guidance: scale of classifier-free guidance, 1 or less for none; left out, the base's usual one.
-    sampler: a name of `armature.generation.samplers.SAMPLERS`; left out, the base's own.
-    seed: 0 to 9e15; left out, drawn. count: pictures, with seeds seed, seed + 1, ...
-    size: (width, height) in pixels, multiples of the base's latent stride (8); left out, the base's own, or that of
-        `init`. vae, config: see `open_base`. device, dtype: see `DeviceSpec.choose`.
+    image: a picture to start from, with `strength` in 0..1 as the share of the steps that is run on it; mask_image:
+        white where `image` is painted anew; all else keeps its pixels.
+    num_inference_steps, guidance_scale: of the sampler, and of classifier-free guidance, 1 or less for none; left out,
+        what suits the base. sampler: a name of `armature.generation.samplers.SAMPLERS`; left out, the base's own.
+    seed: 0 to 9e15; left out, drawn. generator: a fresh torch.Generator of the CPU instead of a seed.
+    num_images_per_prompt: pictures, with seeds seed, seed + 1, ...
+    size: (width, height) in pixels, or width and height by name; multiples of the base's latent stride (8); left out,
+        the base's own, or that of `image`. vae, config: see `open_base`. device, dtype: see `DeviceSpec.choose`.
     progress: called with (U-Net steps done, all steps of this call) after every step; raising there ends the call.
-    Raises RecipeError (all wrong values at once), ConditionError, CheckpointError or AttachError, before the first
-    step wherever that can be known.
+    Raises RecipeError (all wrong values at once, and any other argument with the name that was meant), ConditionError,
+    CheckpointError or AttachError, before the first step wherever that can be known.
+
+    Example: `armature.generate("a red house", ("sketch", "drawing.png"), seed=7).images[0]`.
     """
-    wishes = Wishes(prompt, negative or "", steps, guidance, seed, count, strength, starts=init is not None)
-    wishes.check()
-    chosen = None if sampler is None else find_sampler(sampler)
-    start = Start.read(init, inpaint)
+    refuse_unknown(others, inspect.signature(generate).parameters)
+    asked = GenerationRequest(
+        prompt=prompt,
+        negative_prompt=negative_prompt or "",
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        seed=seed,
+        generator=generator,
+        num_images_per_prompt=num_images_per_prompt,
+        strength=strength,
+        size=size,
+        width=width,
+        height=height,
+        starts=image is not None,
+    )
+    asked.check()
+    start = Start.read(image, mask_image)
     there = None if base is None or isinstance(base, (str, Path)) else open_base(base)
     if there is not None and (device is not None or dtype is not None):
         raise RecipeError("The base is open already; move it yourself (pipeline.to), and leave device and dtype out.")
-    embedded = there.embedded if there else base in (None, EMBEDDED)
-    place = there.place if there else DeviceSpec.choose(device, dtype, embedded=embedded)
+    card = there.card if there else card_of(base)
+    name = sampler or card.sampler
+    chosen = None if name is None else find_sampler(name)
+    place = there.place if there else DeviceSpec.choose(device, dtype, embedded=card.embedded)
     # Before the base, which may be a download: what is wrong with a control is then told at once.
-    resolved = resolve_controls(controls, adapters, embedded=embedded, place=place)
+    resolved = resolve_controls(controls, adapters, embedded=card.embedded, place=place)
+    for one in () if there else resolved:
+        check_before_opening(one.control.adapter, one.control.name, base, config)
     opened = open_base(there or base, vae=vae, config=config, place=place)
     mode = _mode(start, opened)
-    width, height = check_size(size, natural_size(start, opened.size, opened.stride), opened.stride)
-    fitted = None if start is None else start.fitted((width, height))
-    pipeline = pipeline_for(opened, mode, chosen)
+    natural = natural_size(start, opened.size, opened.stride)
+    made_width, made_height = check_size(asked.wanted_size, natural, opened.stride)
+    steps = num_inference_steps or opened.steps
+    asked.check_steps(steps)
+    fitted = None if start is None else start.fitted((made_width, made_height))
+    blends = mode == "inpaint" and blends_itself(opened)
+    pipeline = pipeline_for(opened, "image" if blends else mode, chosen)
     settings = Settings(
         prompt=prompt,
-        negative=negative or "",
+        negative=asked.negative_prompt,
         mode=mode,
         base=opened.name,
         vae=opened.vae,
         config=opened.config,
-        family=opened.family,
+        family=opened.family.key,
         sampler=sampler_name(pipeline.scheduler),
         steps=steps,
-        guidance=opened.guidance if guidance is None else float(guidance),
-        seed=wishes.resolved_seed,
-        count=count,
-        width=width,
-        height=height,
+        guidance=opened.guidance if guidance_scale is None else float(guidance_scale),
+        seed=asked.resolved_seed,
+        count=num_images_per_prompt,
+        width=made_width,
+        height=made_height,
         strength=1.0 if fitted is None else float(strength),
-        init=name_picture(init),
-        inpaint=name_picture(inpaint),
+        init=name_picture(image),
+        inpaint=name_picture(mask_image),
         controls=tuple(one.settings for one in resolved),
         dtype=place.dtype_name,
         device=place.device.type,
     )
-    return _run(pipeline, settings, resolved, fitted, progress)
+    return _run(_Job(pipeline, settings, resolved, fitted, opened if blends else None, generator, progress))
 
 
-def _run(
-    pipeline: Any,
-    settings: Settings,
-    resolved: tuple[ResolvedControl, ...],
-    start: FittedStart | None,
-    progress: Progress | None,
-) -> Generation:
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A generation with everything opened. blending: the base, where inpainting is done here. generator: of the first
+    picture, where the caller gave one.
+    """
+
+    pipeline: Any
+    settings: Settings
+    resolved: tuple[ResolvedControl, ...]
+    start: FittedStart | None
+    blending: Base | None
+    generator: torch.Generator | None
+    progress: Progress | None
+
+    def arguments(self, index: int) -> dict[str, Any]:
+        """The arguments of the pipeline call for one picture."""
+        settings, start = self.settings.single(index), self.start
+        own = torch.Generator("cpu").manual_seed(settings.seed)
+        options: dict[str, Any] = {
+            "prompt": settings.prompt,
+            "negative_prompt": settings.negative or None,
+            "num_inference_steps": settings.steps,
+            "guidance_scale": settings.guidance,
+            "generator": self.generator if self.generator is not None and index == 0 else own,
+            "output_type": "np",
+            "callback_on_step_end": self._after_step(index, settings.seed),
+        }
+        size = {"width": settings.width, "height": settings.height}
+        if start is None:
+            return options | size
+        options |= {"image": start.picture, "strength": settings.strength}
+        if start.mask is None or self.blending is not None:
+            return options
+        return options | {"mask_image": start.mask, **size}
+
+    def _after_step(self, index: int, seed: int) -> Callable[..., dict[str, Any]]:
+        keeper = (
+            None if self.blending is None or self.start is None else LatentKeeper.of(self.blending, self.start, seed)
+        )
+
+        def after_step(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            if self.progress is not None:
+                steps = pipeline.num_timesteps
+                self.progress(index * steps + step + 1, self.settings.count * steps)
+            if keeper is None:
+                return tensors
+            return {**tensors, "latents": keeper.after_step(pipeline, step, tensors["latents"])}
+
+        return after_step
+
+
+def _run(job: _Job) -> Generation:
+    settings, resolved, start = job.settings, job.resolved, job.start
     maps = tuple(one.seen((settings.width, settings.height)).picture for one in resolved)
     images, flagged = [], []
-    with attach(pipeline, [one.control for one in resolved]) as attachment:
+    with attach(job.pipeline, [one.control for one in resolved]) as attachment:
         # One after the other: in a batch, rounding would make a picture depend on its neighbours, and memory grow.
         for index in range(settings.count):
-            options = _call(settings.single(index), start)
-            output = pipeline(**options, callback_on_step_end=_ticker(progress, index, settings.count))
+            output = job.pipeline(**job.arguments(index))
             images.append(finished(output.images[0], start))
             if any(getattr(output, "nsfw_content_detected", None) or ()):
                 flagged.append(f"The base's safety checker blackened picture {index + 1}.")
@@ -145,43 +220,15 @@ def _run(
     notes = [] if start is None else [*start.notes]
     notes += [f"{control.name} control: {note}" for control in report.controls for note in control.notes]
     notes += [f"{one.settings.kind} adapter: {note}" for one in resolved for note in one.control.adapter.card.notes]
-    notes += [*text_notes(pipeline, settings), *flagged]
+    notes += [*text_notes(job.pipeline, settings), *flagged]
     return Generation(tuple(images), settings, maps, report, tuple(dict.fromkeys(notes)))
-
-
-def _call(settings: Settings, start: FittedStart | None) -> dict[str, Any]:
-    """The arguments of one pipeline call for one picture."""
-    options: dict[str, Any] = {
-        "prompt": settings.prompt,
-        "negative_prompt": settings.negative or None,
-        "num_inference_steps": settings.steps,
-        "guidance_scale": settings.guidance,
-        "generator": torch.Generator("cpu").manual_seed(settings.seed),
-        "output_type": "np",
-    }
-    if start is None:
-        return {**options, "width": settings.width, "height": settings.height}
-    options |= {"image": start.picture, "strength": settings.strength}
-    if start.mask is None:
-        return options
-    return {**options, "mask_image": start.mask, "width": settings.width, "height": settings.height}
-
-
-def _ticker(progress: Progress | None, index: int, count: int) -> Callable[..., dict[str, Any]]:
-    def tick(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if progress is not None:
-            steps = pipeline.num_timesteps
-            progress(index * steps + step + 1, count * steps)
-        return tensors
-
-    return tick
 
 
 def _mode(start: Start | None, base: Base) -> Mode:
     mode: Mode = "text" if start is None else "image" if start.mask is None else "inpaint"
     if base.inpaints and mode != "inpaint":
         raise RecipeError(
-            f"The base {base.name!r} is an inpainting model, which needs a picture and a mask; give init and inpaint "
-            "(--init and --inpaint), or another base."
+            f"The base {base.name!r} is an inpainting model, which needs a picture and a mask; give image and "
+            "mask_image (--init and --inpaint), or another base."
         )
     return mode

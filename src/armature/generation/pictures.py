@@ -32,7 +32,7 @@ class Start:
         """Read both; None where there is no picture to start from. Raises ConditionError as `read_pixels` does."""
         if init is None:
             if mask is not None:
-                raise ConditionError("An inpaint mask is given and no picture to paint in; give it as init (--init).")
+                raise ConditionError("An inpaint mask is given and no picture to paint in; give it as image (--init).")
             return None
         picture = read_pixels(init)
         if mask is None:

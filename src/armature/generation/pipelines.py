@@ -5,35 +5,28 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from armature.bases.families import Task
+from armature.bases.latents import for_pipelines
 from armature.bases.open import Base
+from armature.bases.pipelines import pipeline_class
 from armature.generation.samplers import Sampler, make_scheduler
-from armature.generation.settings import Mode
 from armature.quiet import quiet_loading
-
-_PIPELINES: dict[tuple[str, Mode], str] = {
-    ("sd", "text"): "StableDiffusionPipeline",
-    ("sd", "image"): "StableDiffusionImg2ImgPipeline",
-    ("sd", "inpaint"): "StableDiffusionInpaintPipeline",
-    ("sdxl", "text"): "StableDiffusionXLPipeline",
-    ("sdxl", "image"): "StableDiffusionXLImg2ImgPipeline",
-    ("sdxl", "inpaint"): "StableDiffusionXLInpaintPipeline",
-}
 
 
 @quiet_loading()
-def pipeline_for(base: Base, mode: Mode, sampler: Sampler | None) -> Any:
+def pipeline_for(base: Base, task: Task, sampler: Sampler | None) -> Any:
     """A pipeline of diffusers that shares the base's networks and has a scheduler of its own.
 
     The base's pipeline, its scheduler and its settings stay as they are, so that one base serves many calls.
+    Raises RecipeError for a base that makes clips.
     """
-    import diffusers
-
-    kind = getattr(diffusers, _PIPELINES[base.family, mode])
+    kind = pipeline_class(base.family, task)
     known = inspect.signature(kind.__init__).parameters
     source = base.pipeline
     parts = {name: value for name, value in source.config.items() if name in known and not isinstance(value, tuple)}
     parts |= {name: part for name, part in source.components.items() if name in known}
     parts["scheduler"] = make_scheduler(source.scheduler, sampler)
+    parts["vae"] = for_pipelines(source.vae)
     for name in ("safety_checker", "feature_extractor"):
         if name in known:
             parts.setdefault(name, None)

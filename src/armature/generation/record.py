@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.picture.reading import read_pixels
 from armature.errors import ArmatureError, ConditionError, RecipeError
+from armature.files import replacing
 from armature.generation.samplers import SAMPLERS
 from armature.generation.settings import ControlSettings, Settings
 
@@ -39,19 +41,14 @@ def write_pictures(images: Sequence[Image.Image], settings: Settings, paths: Seq
     Every file appears whole or not at all, and the first one only when all could be written. Missing folders are made.
     Raises ArmatureError when the disk refuses.
     """
-    parts: list[Path] = []
     try:
-        for index, (image, path) in enumerate(zip(images, paths, strict=True)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            parts.append(path.with_name(f".{path.name}.{os.getpid()}.part"))
-            image.save(parts[-1], "PNG", pnginfo=_text_chunks(settings.single(index)))
-        for part, path in zip(parts, paths, strict=True):
-            os.replace(part, path)
+        with ExitStack() as stack:
+            for index, (image, path) in enumerate(zip(images, paths, strict=True)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary = stack.enter_context(replacing(path))
+                image.save(temporary, "PNG", pnginfo=_text_chunks(settings.single(index)))
     except OSError as error:
         raise ArmatureError(f"The pictures cannot be written: {error}. Make room, or choose another --out.") from error
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
 
 
 def read_settings(path: str | Path) -> Settings:

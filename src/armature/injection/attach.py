@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from armature.bases.unet import plain_module
 from armature.errors import AttachError
 from armature.injection.bound import bind
 from armature.injection.call import BoundControls, CallFacts, CallState
@@ -18,7 +19,7 @@ from armature.injection.control import Control, number
 from armature.injection.gate import CallGate
 from armature.injection.hooks import forget_compiled, register_site_hooks, remove_hooks
 from armature.injection.report import AttachmentReport
-from armature.injection.sites import SiteMap, find_sites, plain_module
+from armature.injection.sites import SiteMap, find_sites
 
 
 def attach(pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> Attachment:

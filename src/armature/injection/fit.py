@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from armature.adapters.base import Adapter
+from armature.bases.families import FAMILIES, family_title
 from armature.errors import AttachError
 from armature.injection.sites import SiteMap
-
-_MADE_FOR = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
 
 
 def check_fit(adapter: Adapter, site_map: SiteMap, context: int | None, name: str) -> tuple[str, ...]:
@@ -41,7 +40,7 @@ def check_fit(adapter: Adapter, site_map: SiteMap, context: int | None, name: st
         raise AttachError(
             f"{_called(adapter, name)} does not fit {site_map.title}: it has "
             f"{', '.join(has)}; this U-Net takes {', '.join(takes)}. "
-            f"Use an adapter made for {_MADE_FOR[site_map.layout]} of these widths, or another base model."
+            f"Use an adapter made for {family_title(site_map.family.adapters)} of these widths, or another base model."
         )
     return notes
 
@@ -64,7 +63,7 @@ def _check_tokens(adapter: Adapter, site_map: SiteMap, context: int | None, name
 
 
 def _called(adapter: Adapter, name: str) -> str:
-    family = f", made for {_MADE_FOR[adapter.card.family]}" if adapter.card.family in _MADE_FOR else ""
+    family = f", made for {family_title(adapter.card.family)}" if adapter.card.family in FAMILIES else ""
     return f"The {name} adapter ({adapter.spec.network}{family})"
 
 

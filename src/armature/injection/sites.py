@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
-from armature.errors import AttachError
-
-Layout = Literal["sd", "sdxl"]
-
-_UNETS = ("UNet2DConditionModel", "UNetMotionModel")
-_BLOCKS = ("CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlockMotion", "DownBlockMotion")
-_LAYOUT_NAMES: dict[Layout, str] = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
+from armature.bases.families import Family, SiteRule, family_title
+from armature.bases.unet import family_of, plain_module
+from armature.errors import AttachError, CheckpointError
 
 
 @dataclass(frozen=True)
@@ -44,13 +40,13 @@ class SiteMap:
     """All sites of one U-Net, in the order of an adapter's features.
 
     unet: class name of the U-Net.
-    layout: "sd" (one site per encoder level, before its downsampler) or "sdxl" (the first after its downsampler).
+    family: of the U-Net.
     sites: one per encoder level.
     middle: the site after the middle block, for the one feature more that SDXL adapters have; None elsewhere.
     """
 
     unet: str
-    layout: Layout
+    family: Family
     sites: tuple[Site, ...]
     middle: Site | None
 
@@ -72,7 +68,7 @@ class SiteMap:
     @property
     def title(self) -> str:
         """The U-Net in words, as the error messages name it."""
-        return f"{self.unet} ({_LAYOUT_NAMES[self.layout]} layout, widths {list(self.widths)})"
+        return f"{self.unet} ({family_title(self.family.adapters)} layout, widths {list(self.widths)})"
 
     def __str__(self) -> str:
         lines = [self.title]
@@ -88,48 +84,35 @@ def find_sites(unet: nn.Module) -> SiteMap:
 
     unet: a diffusers UNet2DConditionModel (SD 1.x, SD 2.x, inpainting, SDXL) or UNetMotionModel (AnimateDiff) of any
     widths and depths, compiled or not. `print(find_sites(unet))` lists the sites.
-    A level with attention takes its feature after its last layer, before its downsampler, so that the skip carries the
-    sum too; a plain level after its downsampler, or after its last layer where it has none.
+    Where the sites lie is a rule of the U-Net's family: see SiteRule.
     Raises AttachError, naming what was found, for any other network.
     Source: facts of the authors' code (input blocks 2, 5, 8, 11) and of diffusers' UNet2DConditionModel.
     """
     unet = plain_module(unet)
-    kind = type(unet).__name__
-    blocks = [plain_module(block) for block in getattr(unet, "down_blocks", ())]
-    names = [type(block).__name__ for block in blocks]
-    if not any(base.__name__ in _UNETS for base in type(unet).__mro__) or not blocks or set(names) - set(_BLOCKS):
-        found = f" with the encoder blocks {names}" if names else ""
-        raise AttachError(
-            f"No sites are known in {kind}{found}. Features fit {' and '.join(_UNETS)} built from "
-            f"{', '.join(_BLOCKS)}; attach to a pipeline that has one of these."
-        )
+    try:
+        family = family_of(unet)
+    except CheckpointError as error:
+        raise AttachError(str(error)) from error
+    blocks: Any = unet.down_blocks
     sites, halvings = [], 0
     for index, block in enumerate(blocks):
-        site, halvings = _level_site(f"down_blocks.{index}", block, halvings)
+        site, halvings = _level_site(f"down_blocks.{index}", plain_module(block), halvings, family.sites)
         sites.append(site)
-    # Only SDXL starts with a level without attention that goes on to a smaller one.
-    layout: Layout = "sdxl" if sites[0].halvings else "sd"
-    return SiteMap(kind, layout, tuple(sites), _middle_site(unet, halvings) if layout == "sdxl" else None)
+    middle = _middle_site(unet, halvings) if family.sites.middle else None
+    return SiteMap(type(unet).__name__, family, tuple(sites), middle)
 
 
-def plain_module(module: nn.Module) -> nn.Module:
-    """The module that `torch.compile` wrapped, or the module itself."""
-    inner = module._modules.get("_orig_mod")
-    return module if inner is None else inner
-
-
-def _level_site(prefix: str, block: nn.Module, halvings: int) -> tuple[Site, int]:
+def _level_site(prefix: str, block: nn.Module, halvings: int, rule: SiteRule) -> tuple[Site, int]:
     """The site of one encoder level that starts after `halvings`, and the halvings after the level."""
     parts: Any = block
     width = parts.resnets[-1].out_channels
     attends = bool(getattr(block, "attentions", None))
     shrinks = bool(getattr(block, "downsamplers", None))
     after = halvings + (1 if shrinks else 0)
-    if shrinks and not attends:
+    if shrinks and not attends and rule.plain_after_downsampler:
         last = len(parts.downsamplers) - 1
         return Site(f"{prefix}.downsamplers.{last}", parts.downsamplers[last], width, after), after
-    # A layer is resnet, attention, motion module; those that a block lacks are left out, and the last one is the end.
-    for name in ("motion_modules", "attentions", "resnets"):
+    for name in rule.ends:
         layers = getattr(block, name, None)
         if layers and layers[-1] is not None:
             return Site(f"{prefix}.{name}.{len(layers) - 1}", plain_module(layers[-1]), width, halvings), after

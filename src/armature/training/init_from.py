@@ -46,6 +46,16 @@ def load_source(source: str) -> Adapter:
         raise RecipeError(f"adapter.init_from is {source!r}: {error}") from error
 
 
+def check_family(start: Adapter, family: str | None, base: str) -> None:
+    """Raise RecipeError when an adapter to start from is of another family than the adapters of the base."""
+    source = start.card.source or "the start"
+    if start.card.family not in (None, family):
+        raise RecipeError(
+            f"adapter.init_from is {source!r}, an adapter for the family {start.card.family}, and the base {base!r} is "
+            f"of the family {family}; take one of that family, or leave adapter.init_from out."
+        )
+
+
 def init_from(adapter: Adapter, start: Adapter, base: str) -> InitReport:
     """Copy into the new adapter every layer of the old one that has the same place and shapes.
 
@@ -54,11 +64,7 @@ def init_from(adapter: Adapter, start: Adapter, base: str) -> InitReport:
     for one that has nothing in common with the new one.
     """
     source = start.card.source or "the start"
-    if start.card.family not in (None, adapter.card.family):
-        raise RecipeError(
-            f"adapter.init_from is {source!r}, an adapter for the family {start.card.family}, and the base {base!r} is "
-            f"of the family {adapter.card.family}; take one of that family, or leave adapter.init_from out."
-        )
+    check_family(start, adapter.card.family, base)
     old, new = _layers(start), _layers(adapter)
     taken = [
         name

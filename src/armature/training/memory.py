@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from armature.adapters.registry import build_adapter
+from armature.bases.unet import example_conditions
 from armature.injection.hooks import injected
 from armature.training.setup import Setup
 
@@ -113,12 +114,8 @@ def _inputs(setup: Setup, unet: Any) -> tuple[dict[str, Any], torch.Tensor]:
         "timestep": torch.zeros(count, dtype=torch.long),
         "encoder_hidden_states": torch.empty(count, tokens, config.cross_attention_dim, dtype=unet.dtype),
     }
-    if setup.base.family == "sdxl":
-        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
-        inputs["added_cond_kwargs"] = {
-            "text_embeds": torch.empty(count, pooled, dtype=unet.dtype),
-            "time_ids": torch.empty(count, 6, dtype=unet.dtype),
-        }
+    if (added := example_conditions(setup.base.family, config, count, unet.dtype)) is not None:
+        inputs["added_cond_kwargs"] = added
     network = type(setup.adapter)
     return inputs, network.empty_condition(setup.adapter.spec, count, (side, side), setup.precision)
 

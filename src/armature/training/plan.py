@@ -119,7 +119,7 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
     ]
     return Plan(
         run=recipe.run,
-        base=f"{setup.base.name}, {setup.base.family}, {_name(setup.base.place.dtype)} on {setup.device}",
+        base=f"{setup.base.name}, {setup.base.family.key}, {_name(setup.base.place.dtype)} on {setup.device}",
         adapter=_adapter_in_words(setup),
         parameters=sum(parameter.numel() for parameter in setup.adapter.parameters()),
         data=tuple(report.lines()),

@@ -10,17 +10,18 @@ from armature.adapters.base import Adapter, AdapterCard, BaseShape
 from armature.adapters.readers import reader_notes
 from armature.adapters.registry import NETWORKS, build_adapter, find_network
 from armature.adapters.spec import AdapterSpec, MapShape
-from armature.bases.open import EMBEDDED, Base, open_base
+from armature.bases.card import EMBEDDED
+from armature.bases.glance import glance_at
+from armature.bases.open import Base, open_base
+from armature.bases.schedule import NoiseSchedule
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.sites import find_sites
-from armature.training.init_from import InitReport, init_from, load_source
+from armature.training.init_from import InitReport, check_family, init_from, load_source
 from armature.training.recipe.model import AdapterSettings, Precision, Recipe
 from armature.training.trainer.step import freeze
-
-_FAMILY_WORDS = {"sd": "SD 1.x / 2.x", "sdxl": "SDXL"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +65,16 @@ def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup
     an adapter that do not fit, and for a base that cannot be trained on.
     """
     place = base_place(recipe, device)
-    base = open_base(recipe.base.model, vae=recipe.base.vae, place=place)
+    start = None if recipe.adapter.init_from is None else load_source(recipe.adapter.init_from)
+    # A wrong start is told by the base's headers: a large base takes minutes to read.
+    if start is not None and (family := glance_at(recipe.base.model, recipe.base.config).family) is not None:
+        check_family(start, family.adapters, recipe.base.model)
+    base = open_base(recipe.base.model, vae=recipe.base.vae, config=recipe.base.config, place=place)
     freeze(*(part for part in base.pipeline.components.values() if isinstance(part, torch.nn.Module)))
     _check_base(base, recipe)
-    start = None if recipe.adapter.init_from is None else load_source(recipe.adapter.init_from)
     contract = training_contract(recipe.adapter, base, start)
     spec = adapter_spec(recipe.adapter, base, contract, None if start is None else start.spec)
-    card = AdapterCard(kind=recipe.adapter.kind, family=base.family, contract=contract)
+    card = AdapterCard(kind=recipe.adapter.kind, family=base.family.adapters, contract=contract)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         adapter = build_adapter(spec, card)
@@ -105,7 +109,7 @@ def training_contract(settings: AdapterSettings, base: Base, start: Adapter | No
     if channels is None and start is not None and start.card.kind == settings.kind:
         channels = start.spec.picture_channels if start.spec.picture_channels in (1, 3) else None
     source = f"{EMBEDDED}:{settings.kind}" if base.embedded else None
-    return contract_for(settings.kind, in_channels=channels, family=base.family, source=source)
+    return contract_for(settings.kind, in_channels=channels, family=base.family.adapters, source=source)
 
 
 def adapter_spec(
@@ -154,12 +158,15 @@ def _check_base(base: Base, recipe: Recipe) -> None:
             f"base.model {base.name!r} is an inpainting model (9 channels); train on the plain model of its family, "
             "whose adapters fit it as well."
         )
-    prediction = base.pipeline.scheduler.config.get("prediction_type", "epsilon")
-    if prediction not in ("epsilon", "v_prediction"):
+    if base.family.makes_clips:
         raise RecipeError(
-            f"base.model {base.name!r} predicts {prediction!r}; an adapter can be trained on models that predict "
-            "epsilon or v_prediction."
+            f"base.model {base.name!r} makes clips ({base.family.title}); train on the model of pictures that it is "
+            "built on, whose adapters fit it as well."
         )
+    try:
+        NoiseSchedule.of(base.pipeline.scheduler)
+    except RecipeError as error:
+        raise RecipeError(f"base.model {base.name!r} cannot be trained on: {error}") from error
 
 
 def _usual_network(shape: BaseShape, contract: InputContract) -> str:
@@ -178,7 +185,7 @@ def _usual_network(shape: BaseShape, contract: InputContract) -> str:
 
 
 def _pair(network: str, settings: AdapterSettings, base: Base) -> str:
-    return f"The {network} adapter for {settings.kind} and the base {base.name!r} ({_FAMILY_WORDS[base.family]})"
+    return f"The {network} adapter for {settings.kind} and the base {base.name!r} ({base.family.title})"
 
 
 def _precision(name: Precision, device: torch.device, key: str) -> torch.dtype:

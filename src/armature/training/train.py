@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from armature.bases.schedule import NoiseSchedule
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.loader import OrderedBatches
 from armature.data.loader.open_batches import open_batches
@@ -25,7 +26,6 @@ from armature.training.recipe.load import load_recipe
 from armature.training.recipe.model import Recipe
 from armature.training.setup import Setup, set_up
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.step import alphas_of
 from armature.training.trainer.trainer import Outcome, TrainerServices, fit
 
 
@@ -127,6 +127,7 @@ def _fitted(
 ) -> Outcome:
     """Train with everything that looks on: callbacks, the log, trackers."""
     recipe, pipeline = setup.recipe, setup.base.pipeline
+    schedule = NoiseSchedule.of(pipeline.scheduler)
     with ExitStack() as stack:
         callbacks = build_callbacks(recipe, setup.base, setup.contract, batches, run=run.path, note=display.note)
         metrics = None
@@ -152,7 +153,7 @@ def _fitted(
             unet=pipeline.unet,
             adapter=setup.adapter,
             batches=batches,
-            alphas=alphas_of(pipeline.scheduler),
-            prediction=str(pipeline.scheduler.config.get("prediction_type", "epsilon")),
+            alphas=schedule.alphas,
+            prediction=schedule.prediction,
             resume=resume,
         )

@@ -10,6 +10,7 @@ from held_out_scenes import CONTRACT, HeldOutScenes
 from PIL import Image
 from small_bases import sd_adapter
 
+from armature.bases.schedule import alphas_of
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure, fidelity_of
 from armature.evaluation.sampler import PictureSampler
@@ -22,7 +23,6 @@ from armature.training.callbacks.preview import PreviewCallback, last_sheet
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
-from armature.training.trainer.step import alphas_of
 
 EVERY = Duration(10, "steps")
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from armature.bases.schedule import noised, target
 from armature.errors import RecipeError
-from armature.training.trainer.loss import mean_squared_error, min_snr_weight, noised, target
+from armature.training.trainer.loss import mean_squared_error, min_snr_weight
 
 ALPHAS = torch.tensor([0.99, 0.5, 0.02])
 
@@ -47,8 +48,8 @@ def test_half_precision_errors_are_summed_in_float32():
 
 
 @pytest.mark.parametrize(
-    "function", [lambda: target("sample", ALPHAS, ALPHAS, ALPHAS), lambda: min_snr_weight("x", ALPHAS)]
+    "function", [lambda: target("flow", ALPHAS, ALPHAS, ALPHAS), lambda: min_snr_weight("x", ALPHAS)]
 )
 def test_unknown_predictions_are_refused(function):
-    with pytest.raises(RecipeError, match=r"The base predicts '(sample|x)'"):
+    with pytest.raises(RecipeError, match=r"The base predicts '(flow|x)'"):
         function()

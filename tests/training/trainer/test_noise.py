@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_training import PositionBatches, settings
 
-from armature.data.encoding.text import TextStates
+from armature.bases.text import TextStates
 from armature.errors import RecipeError
 from armature.training.trainer.noise import (
     StepNoise,

@@ -6,9 +6,10 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from armature.adapters.networks.full import FullSpec
 from armature.adapters.registry import build_adapter
+from armature.bases.schedule import alphas_of
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.trainer.step import Batch, adapter_loss, alphas_of, freeze
+from armature.training.trainer.step import Batch, adapter_loss, freeze
 
 WIDTHS = (8, 16, 16, 16)
 

@@ -16,12 +16,13 @@ from small_training import (
     train_small,
 )
 
+from armature.bases.schedule import noised, target
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.recipe.duration import Duration
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.learner import Learner
-from armature.training.trainer.loss import min_snr_weight, noised, target
+from armature.training.trainer.loss import min_snr_weight
 from armature.training.trainer.noise import StepNoise
 from armature.training.trainer.step import freeze
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from armature.bases.text import TextStates
 from armature.data.cache.manifest import VERSION, Holds
 from armature.data.cache.store import EMPTY, Store, load_tensors
 from armature.data.encoding.batch import StoredBatch, stack_controls
 from armature.data.encoding.encoder import Encoder
-from armature.data.encoding.text import TextStates
 from armature.data.samples.attempt import Failure
 from armature.data.samples.sample import Frames
 from armature.data.settings import CacheSettings

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from armature.bases.text import TextStates
 from armature.data.encoding.batch import stack_controls, time_ids_of
 from armature.data.encoding.encoder import Encoder
 from armature.data.encoding.identity import bytes_of
-from armature.data.encoding.text import TextStates
 from armature.data.samples.sample import Picture
 from armature.errors import DatasetError
 
@@ -65,7 +65,7 @@ def picture_tensors(encoder: Encoder, rows: Iterable[PictureRow], done: Callable
         "caption": torch.tensor([where[row.picture.caption] for row in seen], dtype=torch.int32),
         **text_tensors(encoder.texts(captions), captions),
     }
-    if encoder.family == "sdxl":
+    if encoder.family.sizes:
         tensors["time_ids"] = torch.from_numpy(time_ids_of([row.picture for row in seen]))
     tensors["row_sums"] = _sums(tensors, ROW_PARTS, len(seen))
     tensors["text_sums"] = _sums(tensors, TEXT_PARTS, len(captions))

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from armature.bases.text import TextStates
 from armature.conditions.contract import InputContract
-from armature.data.encoding.text import TextStates
 from armature.data.samples.sample import Picture
 from armature.errors import DatasetError
 

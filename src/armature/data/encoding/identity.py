@@ -9,21 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from armature.bases.families import Family
+
 # What of the autoencoder takes part in encoding; another decoder makes no other latents.
 _VAE_PARTS = ("encoder.", "quant_conv.")
 _VAE_SETTINGS = ("scaling_factor", "shift_factor", "latents_mean", "latents_std", "force_upcast")
 
 
-def encoder_digest(pipeline: Any, family: str) -> str:
+def encoder_digest(pipeline: Any, family: Family) -> str:
     """BLAKE2b, 32 hexadecimal digits, over all weights that encode, their precision and the settings around them.
 
-    pipeline: of a diffusers family, "sd" or "sdxl".
+    pipeline: of diffusers, of that family.
     """
     digest = hashlib.blake2b(digest_size=16)
     settings: dict[str, Any] = {name: pipeline.vae.config.get(name) for name in _VAE_SETTINGS}
     settings["zero"] = bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", False))
     _add_weights(digest, pipeline.vae, _VAE_PARTS)
-    for suffix in ("", "_2") if family == "sdxl" else ("",):
+    for suffix in family.text.encoders:
         tokenizer = getattr(pipeline, f"tokenizer{suffix}")
         settings[f"length{suffix}"] = tokenizer.model_max_length
         settings[f"vocabulary{suffix}"] = sorted(tokenizer.get_vocab().items())

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
+from armature.bases.text import TextStates
 from armature.conditions.contract import InputContract
 from armature.data.cache.cache import Cache
 from armature.data.encoding.batch import EncodedBatch, StoredBatch, float_states
-from armature.data.encoding.text import TextStates
 from armature.data.loader.sampler import Cut, Draw, Order
 from armature.data.prefetch import Prefetch
 

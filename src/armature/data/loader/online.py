@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from armature.bases.text import TextStates
 from armature.conditions.contract import InputContract
 from armature.data.encoding.batch import EncodedBatch, StoredBatch, float_states, stack_controls, time_ids_of
 from armature.data.encoding.encoder import Encoder
-from armature.data.encoding.text import TextStates
 from armature.data.loader.loader import OrderedBatches
 from armature.data.loader.sampler import Cut, Draw, Order, scrambled
 from armature.data.samples.attempt import Failure, Once, Report, try_frame
@@ -122,7 +122,7 @@ class OnlineBatches(OrderedBatches):
 
     def _encoded(self, framed: Sequence[Framed], positions: Sequence[int]) -> EncodedBatch:
         moments = torch.cat(self._encoder.pictures(np.stack([f.pixels for f in framed])), 1)
-        time_ids = torch.from_numpy(time_ids_of(framed)) if self._encoder.family == "sdxl" else None
+        time_ids = torch.from_numpy(time_ids_of(framed)) if self._encoder.family.sizes else None
         stored = StoredBatch(
             keys=[f.key for f in framed],
             positions=torch.tensor(positions, dtype=torch.int64),

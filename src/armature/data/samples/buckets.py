@@ -9,7 +9,6 @@ from armature.errors import RecipeError
 
 # Pictures beyond these proportions (width / height) go into the outermost bucket and lose more of their long side.
 LIMITS = (0.5, 2.0)
-_USUAL_STEP = {"sd": 64, "sdxl": 32}
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,15 @@ class Buckets:
         return min(self.sizes, key=lambda size: abs(math.log(size[0] / size[1]) - aspect))
 
 
-def make_buckets(resolution: int, step: int | None, *, family: str, stride: int) -> Buckets:
+def make_buckets(resolution: int, step: int | None, *, usual_step: int, stride: int) -> Buckets:
     """Buckets of about resolution² pixels, sides multiples of `step`, proportions from 1:2 to 2:1.
 
-    step: in pixels; 0 gives one square; None takes 64, and 32 for "sdxl". stride: of adapter and autoencoder together.
+    step: in pixels; 0 gives one square; None takes `usual_step`, that of the base. stride: of adapter and
+    autoencoder together.
     Raises RecipeError when step or, for a square, resolution is no multiple of the stride, or no bucket is left.
     """
     if step is None:
-        step = _USUAL_STEP.get(family, 64)
-        step = step if step % stride == 0 else stride
+        step = usual_step if usual_step % stride == 0 else stride
     if step == 0:
         if resolution % stride:
             below = max(stride, resolution // stride * stride)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from armature.bases.families import Family
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import find_kind
 from armature.data.samples.buckets import Buckets, make_buckets
@@ -218,11 +219,11 @@ def _digest(content: dict[str, Any]) -> str:
 
 
 def open_dataset(
-    settings: DataSettings, *, kind: str, contract: InputContract, family: str, stride: int, seed: int
+    settings: DataSettings, *, kind: str, contract: InputContract, family: Family, stride: int, seed: int
 ) -> Dataset:
     """Open the data of a recipe and look at every header, without decoding pictures.
 
-    kind: of control. contract: what the adapter sees. family: "sd" or "sdxl". stride: of adapter and autoencoder
+    kind: of control. contract: what the adapter sees. family: of the base. stride: of adapter and autoencoder
     together, in pixels. seed: of everything random about frames, and of the choice of held-out samples.
     Raises RecipeError for settings that cannot be right; DatasetError when there is no data, too much of it is bad,
     or its line maps do not agree on what is ground.
@@ -230,7 +231,7 @@ def open_dataset(
     source = open_source(settings, kind)
     toyworld = isinstance(source, ToyworldSource)
     step = 0 if toyworld and settings.bucket_step is None else settings.bucket_step
-    buckets = make_buckets(settings.resolution, step, family=family, stride=stride)
+    buckets = make_buckets(settings.resolution, step, usual_step=family.bucket_step, stride=stride)
     if settings.hand_drawn and find_kind(kind).content != "line":
         raise RecipeError(f"data.hand_drawn roughens lines, and {kind} has none; leave it out.")
     if contract.channels not in (1, 3):

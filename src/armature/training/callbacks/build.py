@@ -10,6 +10,7 @@ import torch
 
 from armature.adapters.base import Adapter
 from armature.bases.open import Base
+from armature.bases.schedule import NoiseSchedule
 from armature.conditions.contract import InputContract
 from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
@@ -23,7 +24,7 @@ from armature.training.callbacks.preview import PreviewCallback
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
-from armature.training.trainer.step import alphas_of
+from armature.training.setup import training_precision
 
 SAMPLES = "samples"
 
@@ -47,9 +48,9 @@ def build_callbacks(
     callbacks: list[Callback] = []
     sampler = PictureSampler(base, steps=wanted.steps, guidance=wanted.guidance)
     if wanted.every is not None:
-        scheduler = base.pipeline.scheduler
-        prediction = str(scheduler.config.get("prediction_type", "epsilon"))
-        held_out = HeldOutLoss(base.pipeline.unet, alphas_of(scheduler), prediction)
+        schedule = NoiseSchedule.of(base.pipeline.scheduler)
+        arithmetic = training_precision(recipe, base)
+        held_out = HeldOutLoss(base.pipeline.unet, schedule.alphas, schedule.prediction, arithmetic=arithmetic)
         callbacks.append(HeldOutLossCallback(wanted.every, held_out, batches))
         measure = _measure(recipe, base, contract, note) if wanted.fidelity_samples else None
         if measure is not None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from armature.adapters.base import Adapter
+from armature.bases.schedule import noised, target
+from armature.bases.unet import added_conditions, computing_in, predict
 from armature.data.encoding.batch import EncodedBatch
 from armature.data.loader.loader import Batches
 from armature.errors import RecipeError
@@ -18,7 +20,6 @@ from armature.injection.hooks import injected
 from armature.training.callbacks.callback import undisturbed
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
-from armature.training.trainer.loss import noised, target
 
 BUCKETS = 4
 
@@ -28,14 +29,16 @@ class HeldOutLoss:
     """What of a base the held-out loss is computed with.
 
     unet: frozen; it carries hooks while the loss is computed, and no other injection may add to it then.
-    alphas: (T,) float32, of the whole schedule. prediction: the base's, "epsilon" or "v_prediction".
-    buckets: how many equal parts the schedule is looked at in.
+    alphas: (T,) float32, of the whole schedule. prediction: the base's, see `armature.bases.schedule`.
+    buckets: how many equal parts the schedule is looked at in. arithmetic: what float32 weights compute in: the
+    training's own, so that both losses are of one kind.
     """
 
-    unet: nn.Module
+    unet: Any
     alphas: Tensor
     prediction: str
     buckets: int = BUCKETS
+    arithmetic: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         if not 1 <= self.buckets <= len(self.alphas):
@@ -62,7 +65,8 @@ class HeldOutLoss:
         sums = [_Sum() for _ in range(self.buckets)]
         with injected(self.unet) as injection:
             for batch in batches:
-                features = None if adapter is None else adapter(batch.control.to(adapter.device, adapter.dtype))
+                with computing_in(torch.device(self.unet.device), self.arithmetic):
+                    features = None if adapter is None else adapter(batch.control.to(adapter.device, adapter.dtype))
                 injection.set(features)
                 for bucket, total in enumerate(sums):
                     total.add(self._errors(batch, bucket))
@@ -72,21 +76,16 @@ class HeldOutLoss:
 
     def _errors(self, batch: EncodedBatch, bucket: int) -> Tensor:
         """(n,) squared errors of a batch at one noise level each."""
-        unet: Any = self.unet
-        device, dtype = unet.device, unet.dtype
+        device = self.unet.device
         drawn = [_drawn(key, self.bounds(bucket), batch.mean.shape[1:]) for key in batch.keys]
         t = torch.tensor([step for step, _ in drawn], device=device)
         random = torch.stack([numbers for _, numbers in drawn]).to(device)
         latents = batch.mean.to(device).float() + batch.std.to(device).float() * random[:, 0]
         noise, at = random[:, 1], self.alphas.to(device)[t]
-        text = batch.text
-        more: dict[str, Any] = {}
-        if text.pooled is not None and batch.time_ids is not None:
-            # Sizes stay in float32: half precision would round the larger ones.
-            added = {"text_embeds": text.pooled.to(device, dtype), "time_ids": batch.time_ids.to(device).float()}
-            more["added_cond_kwargs"] = added
-        noisy = noised(latents, noise, at).to(dtype)
-        out = unet(noisy, t, text.states.to(device, dtype), return_dict=False, **more)[0]
+        pooled, time_ids = (None if part is None else part.to(device) for part in (batch.text.pooled, batch.time_ids))
+        added = added_conditions(pooled, time_ids)
+        noisy = noised(latents, noise, at)
+        out = predict(self.unet, noisy, t, batch.text.states.to(device), added, self.arithmetic)
         error = out.float() - target(self.prediction, latents, noise, at)
         return error.square().flatten(1).mean(1)
 

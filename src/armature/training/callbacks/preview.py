@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from armature.adapters.base import Adapter
+from armature.bases.text import TextStates
 from armature.conditions.contract import InputContract
 from armature.data.encoding.batch import EncodedBatch
-from armature.data.encoding.text import TextStates
 from armature.data.loader.loader import Batches
 from armature.evaluation.files import write_picture
 from armature.evaluation.maps import control_map

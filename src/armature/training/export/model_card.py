@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from armature.adapters.base import Adapter, AdapterCard
+from armature.bases.families import family_title
 from armature.files import public_name
 from armature.training.checkpoint.state import TrainerState
 from armature.training.logging.curves import can_draw, draw_curves
@@ -16,7 +17,6 @@ from armature.training.logging.metrics import series
 from armature.training.recipe.model import Recipe
 from armature.version import __version__
 
-_FAMILIES = {"sd": "Stable Diffusion 1.x / 2.x", "sdxl": "SDXL"}
 # File name -> title, and which figures of the log it shows.
 _CURVES = {
     "loss.png": ("Training loss", ("train/loss",)),
@@ -92,7 +92,7 @@ def curve_pictures(lines: Sequence[Mapping[str, Any]]) -> dict[str, Image.Image]
 
 def model_card(summary: Summary, adapter: Adapter, card: AdapterCard, pictures: Sequence[str]) -> str:
     """The text of README.md. pictures: names of the files beside it that it shows."""
-    family, contract = _FAMILIES.get(card.family or "", "unknown"), card.contract
+    family, contract = family_title(card.family, whole=True), card.contract
     parameters = sum(tensor.numel() for tensor in adapter.parameters()) / 1e6
     lines = [
         "---",

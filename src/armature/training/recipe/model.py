@@ -37,6 +37,10 @@ class BaseSettings(_Strict):
     """The `[base]` table: the frozen model."""
 
     model: str = Field(min_length=1, description='"embedded", a hub id, a diffusers folder or a single file')
+    config: str | None = Field(
+        default=None,
+        description="for a single file, a diffusers folder or hub id of its family, for configuration and tokenizer",
+    )
     vae: str | None = Field(default=None, description="another autoencoder; left out, its own")
     precision: Precision = Field(
         default="auto",

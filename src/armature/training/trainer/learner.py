@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from armature.adapters.base import Adapter
+from armature.bases.text import TextStates
 from armature.data.encoding.batch import EncodedBatch
-from armature.data.encoding.text import TextStates
 from armature.devices import PRECISIONS
 from armature.errors import CheckpointError, RecipeError
 from armature.injection.hooks import Injection

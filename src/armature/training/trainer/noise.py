@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from armature.bases.text import TextStates
+from armature.bases.unet import added_conditions
 from armature.data.encoding.batch import EncodedBatch
-from armature.data.encoding.text import TextStates
 from armature.errors import RecipeError
 from armature.training.recipe.model import TrainSettings
 from armature.training.trainer.step import Batch
@@ -87,7 +88,8 @@ class StepNoise:
         states, pooled = self._text(encoded.text, empty, positions, device)
         unconditioned = self.chosen(positions, "condition", self.condition_dropout)
         control = _replaced(control, self.low, unconditioned)
-        batch = Batch(latents, states, control, _added(pooled, encoded.time_ids, device))
+        time_ids = None if encoded.time_ids is None else moved(encoded.time_ids, device)
+        batch = Batch(latents, states, control, added_conditions(pooled, time_ids))
         return NoisedBatch(batch, moved(self.steps(positions), device), noise, tuple(encoded.keys))
 
     def normal(
@@ -150,13 +152,6 @@ def _replaced(tensor: Tensor, value: Tensor | float, rows: list[bool]) -> Tensor
     if isinstance(value, Tensor):
         value = moved(value, tensor.device).to(tensor.dtype)
     return torch.where(where, value, tensor)
-
-
-def _added(pooled: Tensor | None, time_ids: Tensor | None, device: torch.device) -> dict[str, Any] | None:
-    """SDXL's conditioning. Sizes stay in float32: half precision would round those above 256 or 2048."""
-    if pooled is None or time_ids is None:
-        return None
-    return {"text_embeds": pooled, "time_ids": moved(time_ids, device).float()}
 
 
 def cubic_timesteps(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from armature.bases.schedule import noised, target
+from armature.bases.unet import computing_in, predict
 from armature.errors import RecipeError
 from armature.injection.hooks import Injection
-from armature.training.trainer.loss import mean_squared_error, noised, target
+from armature.training.trainer.loss import mean_squared_error
 
 
 @dataclass(frozen=True)
 class Batch:
     """What a step learns from, n samples.
 
-    latents: (n, 4, h, w), scaled by the autoencoder's factor. text: (n, tokens, width) states of the captions.
+    latents: (n, c, h, w), scaled by the autoencoder's factor. text: (n, tokens, width) states of the captions.
     control: (n, channels, 8h, 8w) condition maps in the adapter's contract. added: SDXL's added_cond_kwargs, or None.
     """
 
@@ -59,7 +60,7 @@ def adapter_loss(
 
     injection: an entered `injected(unet)`. unet: in any precision, compiled or not. adapter: an Adapter, wrapped or
     not. timesteps: (n,) int64. noise: as latents. alphas_cumprod: of the whole schedule, on their device.
-    prediction: the base's, "epsilon" or "v_prediction". weight: (n,) or None for the paper's plain error.
+    prediction: the base's, see `armature.bases.schedule`. weight: (n,) or None for the paper's plain error.
     arithmetic: what the adapter's float32 weights compute in; a half-precision base keeps to its own precision, and a
     float32 base follows. Noise, target and error are float32 in any case.
     known_frozen: do not look through all of the base's parameters, which takes milliseconds in a large one.
@@ -70,24 +71,7 @@ def adapter_loss(
         check_frozen(unet)
     at = alphas_cumprod[timesteps]
     noisy = noised(batch.latents, noise, at)
-    with _computing(noisy.device, arithmetic):
+    with computing_in(noisy.device, arithmetic):
         injection.set(adapter(batch.control))
-    own = next(unet.parameters()).dtype
-    more = {} if batch.added is None else {"added_cond_kwargs": batch.added}
-    # Weights in half precision need no casting; autocast around them would only move their norms to float32.
-    with _computing(noisy.device, arithmetic if own == torch.float32 else torch.float32):
-        out = unet(noisy.to(own), timesteps, batch.text.to(own), return_dict=False, **more)[0]
+    out = predict(unet, noisy, timesteps, batch.text, batch.added, arithmetic)
     return mean_squared_error(out, target(prediction, batch.latents, noise, at), weight)
-
-
-def _computing(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """Where float32 weights compute in another precision."""
-    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
-
-
-def alphas_of(scheduler: Any) -> Tensor:
-    """The schedule's cumulative alphas, (T,) float32, from any diffusers scheduler. RecipeError when it has none."""
-    alphas = getattr(scheduler, "alphas_cumprod", None)
-    if alphas is None:
-        raise RecipeError(f"{type(scheduler).__name__} has no alphas_cumprod; train with a DDPM-like scheduler.")
-    return torch.as_tensor(alphas, dtype=torch.float32)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from armature.bases.families import Family
 
 Note = Callable[[str], None]
 
@@ -26,14 +28,14 @@ class TextStates:
 class TextEncoders:
     """The tokenizers and text encoders of a pipeline.
 
-    pipeline: any diffusers pipeline of the family, "sd" (1.x, 2.x) or "sdxl". note: is told, once, about captions that
-    are too long to be read whole; `truncated` counts them, each caption once.
+    pipeline: any diffusers pipeline of the family. note: is told, once, about captions that are too long to be read
+    whole; `truncated` counts them, each caption once.
     """
 
-    def __init__(self, pipeline: Any, family: Literal["sd", "sdxl"], note: Note | None = None) -> None:
-        names = ("", "_2") if family == "sdxl" else ("",)
+    def __init__(self, pipeline: Any, family: Family, note: Note | None = None) -> None:
+        names = family.text.encoders
         self.pairs = [(getattr(pipeline, f"tokenizer{n}"), getattr(pipeline, f"text_encoder{n}").eval()) for n in names]
-        self._pipeline, self._family = pipeline, family
+        self._pipeline, self._rule = pipeline, family.text
         self._note = note or _log.warning
         self._long: set[int] = set()
 
@@ -57,15 +59,14 @@ class TextEncoders:
         parts, pooled = [], None
         for tokenizer, encoder in self.pairs:
             ids, mask = self._tokens(tokenizer, captions)
-            wanted: dict[str, Any] = {"output_hidden_states": True} if self._family == "sdxl" else {}
-            if self._family == "sd" and getattr(encoder.config, "use_attention_mask", False):
+            wanted: dict[str, Any] = {} if self._rule.layer is None else {"output_hidden_states": True}
+            if self._rule.layer is None and getattr(encoder.config, "use_attention_mask", False):
                 wanted["attention_mask"] = mask.to(encoder.device)
             said = encoder(ids.to(encoder.device), **wanted)
-            if self._family == "sd":
-                return TextStates(said[0], None)
-            parts.append(said.hidden_states[-2])
-            pooled = said[0]
-        return TextStates(torch.cat(parts, -1).to(self.dtype), pooled)
+            parts.append(said[0] if self._rule.layer is None else said.hidden_states[self._rule.layer])
+            pooled = said[0] if self._rule.pooled else None
+        states = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        return TextStates(states.to(self.dtype), pooled)
 
     def empty(self) -> TextStates:
         """The states that stand for no caption, n = 1: those of "", and zeros for SDXL, which was trained so.
@@ -73,9 +74,8 @@ class TextEncoders:
         They are what the pipeline itself uses as the unconditional half when no negative prompt is given.
         """
         states = self.texts([""])
-        if self._family == "sd" or not getattr(self._pipeline.config, "force_zeros_for_empty_prompt", False):
+        if states.pooled is None or not getattr(self._pipeline.config, "force_zeros_for_empty_prompt", False):
             return states
-        assert states.pooled is not None
         return TextStates(torch.zeros_like(states.states), torch.zeros_like(states.pooled))
 
     def _tokens(self, tokenizer: Any, captions: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Opening a base: folders, single files, other autoencoders, and what is refused."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import torch
 from original_layout import original_state, original_vae
 from safetensors.torch import save_file
 
+from armature.bases.open import open_base
 from armature.devices import DeviceSpec
 from armature.errors import CheckpointError, RecipeError
-from armature.generation.generate import generate, open_base
+from armature.generation.generate import generate
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,13 @@ def single(bases, tmp_path_factory):
 
 
 def picture(base, **options):
-    return np.asarray(generate("a red house", base=base, steps=2, seed=4, **options).images[0])
+    return np.asarray(generate("a red house", base=base, num_inference_steps=2, seed=4, **options).images[0])
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "ckpt"])
 def test_a_single_file_draws_what_the_folder_draws(single, bases, ending):
     file = single / f"model.{ending}"
-    made = generate("a red house", base=file, config=bases["sd"], steps=2, seed=4)
+    made = generate("a red house", base=file, config=bases["sd"], num_inference_steps=2, seed=4)
     assert np.array_equal(np.asarray(made.images[0]), picture(bases["sd"]))
     assert (made.settings.base, made.settings.config) == (file.name, "sd")
 
@@ -119,9 +121,9 @@ def test_other_pipelines_are_named(bases):
 
 def test_size_stride_and_family_come_from_the_model(bases):
     base = open_base(bases["sd"], place=DeviceSpec.choose("cpu", "bfloat16"))
-    assert (base.size, base.stride, base.family, base.guidance) == ((64, 64), 8, "sd", 7.5)
+    assert (base.size, base.stride, base.family.key, base.guidance) == ((64, 64), 8, "sd", 7.5)
     assert base.place.dtype is torch.bfloat16
-    assert open_base(bases["sdxl"]).family == "sdxl"
+    assert open_base(bases["sdxl"]).family.key == "sdxl"
 
 
 def test_devices_and_precisions_that_are_not_there():
@@ -132,3 +134,91 @@ def test_devices_and_precisions_that_are_not_there():
     if not torch.cuda.is_available():
         with pytest.raises(RecipeError, match="which this machine does not have"):
             DeviceSpec.choose("cuda")
+
+
+def test_a_folder_of_half_precision_weights_alone_opens(bases, tmp_path):
+    small.sd_pipeline().to(dtype=torch.float16).save_pretrained(tmp_path / "half", variant="fp16")
+    base = open_base(tmp_path / "half", place=DeviceSpec.choose("cpu", "float32"))
+    assert base.pipeline.unet.dtype == torch.float32
+    assert open_base(tmp_path / "half", place=DeviceSpec.choose("cpu", "bfloat16")).place.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("dtype", "variants"), [("float32", [None, "fp16"]), ("float16", ["fp16", None]), ("bfloat16", ["fp16", None])]
+)
+def test_of_a_repository_the_variant_of_the_precision_is_asked_first(monkeypatch, dtype, variants):
+    from diffusers import DiffusionPipeline
+
+    asked = []
+
+    def refuse(name, **options):
+        asked.append(options.get("variant"))
+        raise OSError(f"no weights of variant {options.get('variant')}")
+
+    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", refuse)
+    with pytest.raises(CheckpointError, match="cannot be opened: no weights of variant None"):
+        open_base("owner/model", place=DeviceSpec(torch.device("cpu"), getattr(torch, dtype)))
+    assert asked == variants
+
+
+def test_whole_numbers_beside_the_weights_are_no_hindrance(single, bases, tmp_path):
+    state = original_state(open_base(bases["sd"]).pipeline)
+    name = "cond_stage_model.transformer.text_model.embeddings.position_ids"
+    save_file({**state, name: torch.arange(16)[None]}, tmp_path / "ids.safetensors")
+    assert open_base(tmp_path / "ids.safetensors", config=bases["sd"]).family.key == "sd"
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "model.diffusion_model.input_blocks.1.0.in_layers.2.weight",
+        "cond_stage_model.transformer.text_model.final_layer_norm.weight",
+        "first_stage_model.decoder.conv_in.weight",
+    ],
+)
+def test_a_file_that_lacks_one_tensor_says_so(bases, tmp_path, gone):
+    state = original_state(open_base(bases["sd"]).pipeline)
+    del state[gone]
+    save_file(state, tmp_path / "torn.safetensors")
+    with pytest.raises(CheckpointError, match="the file is not whole"):
+        open_base(tmp_path / "torn.safetensors", config=bases["sd"])
+
+
+def test_a_file_without_vae_is_completed_by_one(single, bases, tmp_path):
+    state = original_state(open_base(bases["sd"]).pipeline)
+    save_file({n: t for n, t in state.items() if not n.startswith("first_stage")}, tmp_path / "bare.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"holds no VAE under first_stage_model\.\*; give one with vae= \(--vae\)"
+    ):
+        open_base(tmp_path / "bare.safetensors", config=bases["sd"])
+    whole = open_base(tmp_path / "bare.safetensors", config=bases["sd"], vae=bases["sd"])
+    assert whole.vae == "sd"
+    assert np.array_equal(picture(whole), picture(single / "model.safetensors", config=bases["sd"]))
+
+
+def test_a_folder_without_vae_is_completed_by_one(bases, tmp_path):
+    shutil.copytree(bases["sd"], tmp_path / "bare", ignore=shutil.ignore_patterns("vae"))
+    with pytest.raises(CheckpointError, match="lacks its vae; download the whole model, or give one"):
+        open_base(tmp_path / "bare")
+    assert np.array_equal(picture(tmp_path / "bare", vae=bases["sd"]), picture(bases["sd"]))
+
+
+def test_a_vae_scaled_for_another_family_is_refused(bases, tmp_path):
+    vae = small.autoencoder()
+    vae.register_to_config(scaling_factor=0.13025)
+    vae.save_pretrained(tmp_path / "xl")
+    with pytest.raises(
+        CheckpointError, match=r"scales its latents by 0\.13025, and this SD 1\.x / 2\.x base takes .*0\.18215"
+    ):
+        open_base(bases["sd"], vae=tmp_path / "xl")
+
+
+def test_a_damaged_card_is_told(bases, tmp_path):
+    shutil.copytree(bases["sd"], tmp_path / "base")
+    (tmp_path / "base" / "armature.json").write_text('{"guidance": "high"}')
+    with pytest.raises(CheckpointError, match=r"no readable card of a base \(guidance is 'high'\)"):
+        open_base(tmp_path / "base")
+    (tmp_path / "base" / "armature.json").write_text('{"name": "mine", "guidance": 3, "steps": 7, "sampler": "euler"}')
+    made = generate("a", base=open_base(tmp_path / "base"), seed=1)
+    assert (made.settings.base, made.settings.guidance, made.settings.steps) == ("mine", 3.0, 7)
+    assert made.settings.sampler == "euler"
