@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from accelerate import PartialState
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, WandBTracker
 
 from armature.errors import RecipeError
+
+T = TypeVar("T", bound=GeneralTracker)
 
 FOLDER = "tensorboard"
 
@@ -72,7 +74,7 @@ def open_trackers(
     return Trackers(run, tensorboard=tensorboard, wandb=wandb, settings=settings)
 
 
-def _started(tracker: GeneralTracker) -> GeneralTracker:
+def _started(tracker: T) -> T:
     """Only the first process has trackers, so they need not find out which one that is."""
     PartialState()  # accelerate's loggers, which the trackers call, ask for it
     tracker.main_process_only = False
@@ -88,8 +90,8 @@ def _wandb(run: Path, settings: Mapping[str, Any]) -> GeneralTracker:
         )
     options = {"name": run.name, "id": _identity(run), "resume": "allow", "dir": str(run), "config": dict(settings)}
     try:
-        tracker = _started(WandBTracker("armature", **options))
-        tracker.tracker.define_metric("*", step_metric="step")
+        tracker = WandBTracker("armature", **options)
+        _started(tracker).tracker.define_metric("*", step_metric="step")
     except Exception as error:  # wandb raises classes of its own for network, key and settings
         raise RecipeError(
             f"Weights & Biases cannot be used ({error}); log in, or say logging.wandb = false."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
@@ -12,7 +12,7 @@ import tomlkit
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from tomlkit.items import Item
+from tomlkit.items import Item, Table
 
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
@@ -112,7 +112,7 @@ def _title(model: type[BaseModel]) -> str:
     return (model.__doc__ or "").partition(": ")[2].strip().rstrip(".")
 
 
-def _add(place: tomlkit.TOMLDocument | tomlkit.items.Table, name: str, value: Any) -> None:
+def _add(place: tomlkit.TOMLDocument | Table, name: str, value: Any) -> None:
     """One key with its meaning behind it, or above it where the line would grow long."""
     meaning, last = recipe_keys()[name].meaning, name.rpartition(".")[2]
     if value is None:
@@ -127,7 +127,7 @@ def _add(place: tomlkit.TOMLDocument | tomlkit.items.Table, name: str, value: An
     place.add(last, item)
 
 
-def _add_comment(place: tomlkit.TOMLDocument | tomlkit.items.Table, words: str) -> None:
+def _add_comment(place: tomlkit.TOMLDocument | Table, words: str) -> None:
     for line in textwrap.wrap(words, _WIDTH + 8, subsequent_indent="  ", break_long_words=False):
         place.add(tomlkit.comment(line))
 
@@ -154,9 +154,7 @@ def _key(name: str, field: FieldInfo) -> Key:
         default = str(default)
     return Key(
         name=name,
-        expected=f"one of {', '.join(field.examples)}"
-        if field.examples
-        else _expected(field.annotation, field.metadata),
+        expected=_one_of(field.examples) if field.examples else _expected(field.annotation, field.metadata),
         default=list(default) if isinstance(default, tuple) else default,
         required=required,
         meaning=field.description or "",
@@ -168,7 +166,7 @@ def _expected(annotation: Any, metadata: list[Any]) -> str:
     """A type and its limits in words."""
     kinds = _without_none(annotation)
     if choices := [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]:
-        return f"one of {', '.join(str(choice) for choice in choices)}"
+        return _one_of(choices)
     kind = kinds[0]
     if kind is Duration:
         never = ", or 'never'" if len(kinds) < len(get_args(annotation)) else ""
@@ -183,6 +181,10 @@ def _expected(annotation: Any, metadata: list[Any]) -> str:
         return "a table of the extractor's options"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
     return f"{words}{_limits(metadata)}"
+
+
+def _one_of(choices: Sequence[Any]) -> str:
+    return f"one of {', '.join(str(choice) for choice in choices)}"
 
 
 def _without_none(annotation: Any) -> list[Any]:
