@@ -93,13 +93,13 @@ def small_unet():
     )  # fmt: skip
 
 
-def attached(adapter, picture):
-    """What the adapter receives when it is attached to a U-Net that draws SIZE x SIZE pixels."""
+def attached(adapter, picture, size=(SIZE, SIZE)):
+    """What the adapter receives when it is attached to a U-Net that draws pictures of (width, height) pixels."""
     seen = []
     hook = adapter.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
     unet = small_unet()
     with torch.no_grad(), attach(unet, Control(adapter, picture)):
-        unet(torch.zeros(1, 4, SIZE // 8, SIZE // 8), torch.tensor(1), torch.zeros(1, 3, 32))
+        unet(torch.zeros(1, 4, size[1] // 8, size[0] // 8), torch.tensor(1), torch.zeros(1, 3, 32))
     hook.remove()
     return seen[0]
 
@@ -124,6 +124,17 @@ def test_training_generate_and_attach_see_the_same_pixels(tmp_path, kind, family
     for picture in (path, Image.fromarray(pixels), pixels):
         assert torch.equal(used(adapter, kind, picture), taught)
         assert torch.equal(attached(adapter, picture), taught)
+
+
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_width_is_width_wherever_a_size_is_given(kind):
+    """A map that is wider than high, used at another size: columns stay columns."""
+    pixels = drawn(kind, (96, 48))
+    adapter = small_adapter(kind, contract_for(kind, source="embedded:seg" if kind == "seg" else None))
+    (control,) = resolve_controls([(kind, pixels)], {kind: adapter}, embedded=False, place=DeviceSpec.choose("cpu"))
+    seen = control.seen((SIZE, SIZE // 2)).tensor
+    assert tuple(seen.shape[2:]) == (SIZE // 2, SIZE)
+    assert torch.equal(attached(adapter, pixels, (SIZE, SIZE // 2)), seen)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

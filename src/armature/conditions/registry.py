@@ -134,10 +134,5 @@ def default_extractor(kind: str, *, embedded: bool = False) -> str:
     record = find_kind(kind)
     name = record.embedded_extractor if embedded and record.embedded_extractor else record.extractor
     if name is None:
-        raise ConditionError(
-            f"{kind!r} has no map to extract: style adapters read the CLIP vision states of the picture itself "
-            "(armature.conditions.style.style_states)."
-            if record.name == "style"
-            else f"{kind!r} has no extractor; give a ready map."
-        )
+        raise ConditionError(f"{record.name!r} has no map to extract ({record.summary}); give what its adapter takes.")
     return name
