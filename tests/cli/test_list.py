@@ -33,7 +33,7 @@ def test_kinds_samplers_and_adapters_are_all_there():
     assert rows("kinds")["sketch"]["aliases"][0] == "scribble"
 
 
-@pytest.mark.parametrize("what", ["kinds", "extractors", "adapters", "samplers"])
+@pytest.mark.parametrize("what", ["kinds", "extractors", "adapters", "samplers", "words"])
 def test_nothing_is_cut_in_a_narrow_terminal(what):
     narrow = run(what, columns="40").stdout
     assert narrow == run(what, columns="400").stdout
@@ -45,4 +45,4 @@ def test_nothing_is_cut_in_a_narrow_terminal(what):
 def test_an_unknown_list_names_the_known_ones():
     done = run("adaptors")
     assert done.exit_code == 2
-    assert "'kinds', 'extractors', 'adapters', 'samplers'" in " ".join(done.stderr.replace("│", " ").split())
+    assert "'kinds', 'extractors', 'adapters', 'samplers', 'words'" in " ".join(done.stderr.replace("│", " ").split())

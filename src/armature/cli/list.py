@@ -17,13 +17,14 @@ class Things(StrEnum):
     extractors = "extractors"
     adapters = "adapters"
     samplers = "samplers"
+    words = "words"
 
 
 def list_things(
     what: Annotated[Things, typer.Argument(help="What to list.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
-    """List the kinds of control, the extractors, the shipped adapters or the samplers."""
+    """List the kinds of control, the extractors, the shipped adapters, the samplers, or the embedded base's words."""
     rows = _ROWS[what]()
     if as_json:
         typer.echo(json.dumps(rows))
@@ -92,11 +93,18 @@ def _samplers() -> list[dict[str, Any]]:
     return [{"name": one.name, "title": one.title, "scheduler": one.scheduler} for one in SAMPLERS.values()]
 
 
+def _words_of_the_embedded_base() -> list[dict[str, Any]]:
+    from armature.bases.card import card_of
+
+    return [{"name": word} for word in card_of(None).words]
+
+
 _ROWS: dict[Things, Callable[[], list[dict[str, Any]]]] = {
     Things.kinds: _kinds,
     Things.extractors: _extractors,
     Things.adapters: _adapters,
     Things.samplers: _samplers,
+    Things.words: _words_of_the_embedded_base,
 }
 
 

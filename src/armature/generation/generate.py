@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from armature.bases.card import card_of
+from armature.bases.card import BaseCard, card_of
 from armature.bases.open import Base, open_base
 from armature.devices import DeviceSpec
 from armature.errors import RecipeError
@@ -151,7 +151,8 @@ def generate(
         dtype=place.dtype_name,
         device=place.device.type,
     )
-    return _run(_Job(pipeline, settings, resolved, fitted, opened if blends else None, generator, progress))
+    job = _Job(pipeline, opened.card, settings, resolved, fitted, opened if blends else None, generator, progress)
+    return _run(job)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +162,7 @@ class _Job:
     """
 
     pipeline: Any
+    card: BaseCard
     settings: Settings
     resolved: tuple[ResolvedControl, ...]
     start: FittedStart | None
@@ -220,7 +222,7 @@ def _run(job: _Job) -> Generation:
     notes = [] if start is None else [*start.notes]
     notes += [f"{control.name} control: {note}" for control in report.controls for note in control.notes]
     notes += [f"{one.settings.kind} adapter: {note}" for one in resolved for note in one.control.adapter.card.notes]
-    notes += [*text_notes(job.pipeline, settings), *flagged]
+    notes += [*text_notes(job.pipeline, job.card, settings), *flagged]
     return Generation(tuple(images), settings, maps, report, tuple(dict.fromkeys(notes)))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from armature.bases.card import BaseCard
 from armature.errors import RecipeError
 from armature.generation.settings import Settings
 
@@ -172,7 +173,7 @@ def check_size(wanted: Any, natural: tuple[int, int], stride: int) -> tuple[int,
     )
 
 
-def text_notes(pipeline: Any, settings: Settings) -> list[str]:
+def text_notes(pipeline: Any, card: BaseCard, settings: Settings) -> list[str]:
     """Sentences on the parts of the texts that have no effect."""
     notes = []
     tokenizer = pipeline.tokenizer
@@ -183,6 +184,12 @@ def text_notes(pipeline: Any, settings: Settings) -> list[str]:
             lost = tokenizer.decode(ids[room - 1 : -1]).strip()
             notes.append(
                 f"The {name} is longer than the {room - 2} tokens that this base reads; it ends before: {lost}"
+            )
+        if unknown := card.unknown_words(text):
+            near = "".join(f" {word.capitalize()} is near {known}." for word, known in unknown.items() if known)
+            notes.append(
+                f"The {name} has words that the {card.name} base never learnt, and it draws without them: "
+                f"{', '.join(unknown)}.{near} `armature list words` has all that it knows."
             )
     if settings.negative and settings.guidance <= 1:
         notes.append(f"Guidance {settings.guidance:g} is none at all: the negative prompt has no effect.")
