@@ -19,13 +19,16 @@ from diffusers import StableDiffusionPipeline
 from store import HELD_OUT
 
 import armature
+from armature.bases.card import card_of
 from armature.conditions.networks.annotator import Annotation, load_network
 from armature.evaluation.prompt_alignment import PromptAlignment, named_things, prompt_alignment
 from armature.toyworld import Scene, scene
 from armature.toyworld.palette import CLASSES
 
 BATCH = 8
-STEPS, GUIDANCE = 20, 2.5
+# What the shipped base recommends of itself.
+_CARD = card_of(None)
+STEPS, GUIDANCE = _CARD.steps or 20, _CARD.guidance or 7.5
 
 
 def draw(pipe: StableDiffusionPipeline, scenes: list[Scene], guidance: float) -> np.ndarray:

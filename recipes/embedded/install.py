@@ -12,8 +12,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 
+from armature.bases.card import CARD
 from armature.conditions.networks.annotator import annotator_path
 from armature.embedded.paths import WEIGHTS
 
@@ -33,12 +34,15 @@ def install_base(folder: Path, autoencoder: Path | None) -> None:
     """Put a pipeline in place of the package's."""
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float16)
     if autoencoder:
-        vae = AutoencoderKL.from_pretrained(autoencoder / "vae", dtype=torch.float16)
+        vae = type(pipe.vae).from_pretrained(autoencoder / "vae", dtype=torch.float16)
         if vae.config.scaling_factor != pipe.vae.config.scaling_factor:
             raise SystemExit("the autoencoders have different scaling factors: not the same latents")
         pipe.vae = vae
+    # The base's name and what it recommends are chosen by people, and stay.
+    card = (WEIGHTS / "base" / CARD).read_text()
     shutil.rmtree(WEIGHTS / "base", ignore_errors=True)
     pipe.save_pretrained(WEIGHTS / "base")
+    (WEIGHTS / "base" / CARD).write_text(card)
     for path in (WEIGHTS / "base").rglob("*.json"):
         without_origin(path)
 

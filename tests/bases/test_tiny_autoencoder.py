@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import small_bases as small
 import torch
-from armature.evaluation.painter import Painter
 from PIL import Image
 from safetensors.torch import save_file
 from tiny_base import CHANNELS, tiny_autoencoder, tiny_pipeline
@@ -14,6 +13,7 @@ from armature.bases.latents import decode, encode, through_autoencoder
 from armature.bases.open import open_base
 from armature.data.encoding.encoder import Encoder
 from armature.errors import CheckpointError
+from armature.evaluation.sampler import PictureSampler
 from armature.generation.generate import generate
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
@@ -45,12 +45,12 @@ def test_there_is_nothing_to_sample_in_its_latents(base):
     assert not std.any()
 
 
-def test_evaluations_ceiling_and_painter_decode_what_was_encoded(base):
+def test_evaluations_ceiling_and_sampler_decode_what_was_encoded(base):
     vae = base.pipeline.vae
     mean, _ = encode(vae, PIXELS)
     off = np.abs(decode(vae, mean)[0].astype(int) - through_autoencoder(vae, PIXELS[0])).max()
     assert off <= 1
-    assert Painter(base, steps=1).decode(mean)[1].shape == (64, 96, 3)
+    assert PictureSampler(base, steps=1).decode(mean)[1].shape == (64, 96, 3)
 
 
 def test_it_draws_and_follows_a_control(base, pictures):

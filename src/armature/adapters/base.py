@@ -24,7 +24,6 @@ from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
 from armature.errors import CheckpointError, ConditionError
 
-Family = Literal["sd", "sdxl"]
 Takes = Literal["condition map", "picture states", "first frame", "features"]
 
 
@@ -33,7 +32,7 @@ class AdapterCard:
     """What is known about an adapter beside its structure; change it with dataclasses.replace.
 
     kind: "sketch", "depth"...; None when nobody said.
-    family: the base models it fits: "sd" (1.x and 2.x), "sdxl", or None when unknown.
+    family: key of the family of bases that it fits ("sd", "sdxl"...: see armature.bases.families), or None when unknown.
     contract: how its condition map must look (channels, order, range, polarity), or None.
     source: where it was loaded from, as the user named it.
     metadata: what travels with the weights: extractor, thresholds, training summary; JSON-ready values.
@@ -41,7 +40,7 @@ class AdapterCard:
     """
 
     kind: str | None = None
-    family: Family | None = None
+    family: str | None = None
     contract: InputContract | None = None
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +90,7 @@ class Adapter(nn.Module, ABC):
 
     spec_type: ClassVar[type[AdapterSpec]]
     takes: ClassVar[Takes]
-    family: ClassVar[Family | None] = None
+    family: ClassVar[str | None] = None
     stem: ClassVar[str]
     expects: ClassVar[str]
     keys: ClassVar[KeyMap | None] = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from armature.adapters.base import AdapterCard, Family
+from armature.adapters.base import AdapterCard
 from armature.adapters.readers import Layout
 from armature.adapters.registry import network_of
 from armature.adapters.spec import AdapterSpec
@@ -92,7 +92,7 @@ def _card(
     located: Located, header: Header, spec: AdapterSpec, notes: tuple[str, ...], source: str, kind: str | None
 ) -> AdapterCard:
     """The user's kind outranks the metadata's, and that the file name's; a saved contract goes with its kind."""
-    family: Family | None = header.family or network_of(spec).family
+    family: str | None = header.family or network_of(spec).family
     chosen = canonical_kind(kind) if kind is not None else header.kind or kind_of(located.name)
     if header.contract is not None and chosen == header.kind:
         contract = header.contract

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from armature.adapters.base import Adapter, Family
+from armature.adapters.base import Adapter
 from armature.adapters.readers import Layout
 from armature.adapters.registry import NETWORKS, build_adapter, network_of
 from armature.adapters.spec import AdapterSpec, Shapes
@@ -30,7 +30,7 @@ class Evidence:
     """
 
     spec: AdapterSpec | None = None
-    family: Family | None = None
+    family: str | None = None
     in_channels: int | None = None
 
 

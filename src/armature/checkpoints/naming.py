@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from armature.adapters.base import Family
 from armature.conditions.kinds import kind_in_source
 
 _XL = re.compile(r"(?<![a-z])(sd)?xl(?![a-z])", re.IGNORECASE)
@@ -16,7 +15,7 @@ def kind_of(name: str) -> str | None:
     return kind_in_source(name)
 
 
-def family_of(name: str) -> Family | None:
+def family_of(name: str) -> str | None:
     """The family that a name speaks of: "..._sd15v2" and "..._sd14v1" are "sd", "...-sdxl-1.0" is "sdxl".
 
     Only the last part of the path counts; None when it says neither, or both.

@@ -9,7 +9,9 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from armature.adapters.registry import build_adapter
+from armature.bases.card import BaseCard
 from armature.bases.open import Base, open_base
+from armature.bases.unet import family_of
 from armature.injection.sites import find_sites
 from armature.training.recipe.describe import recipe_text
 from armature.training.recipe.load import load_recipe
@@ -41,8 +43,8 @@ def base_of(name):
         return open_base("embedded")
     with torch.device("meta"):
         unet = UNet2DConditionModel(**(SDXL if "xl" in name else SD15))
-    vae = SimpleNamespace(config=SimpleNamespace(block_out_channels=(128, 256, 512, 512)))
-    return Base(SimpleNamespace(unet=unet, vae=vae), name, "", "", find_sites(unet).layout, False)
+    vae = SimpleNamespace(config=SimpleNamespace(block_out_channels=(128, 256, 512, 512), latent_channels=4))
+    return Base(SimpleNamespace(unet=unet, vae=vae), name, "", "", family_of(unet), BaseCard())
 
 
 def test_the_recipes_are_those_that_the_documentation_names():

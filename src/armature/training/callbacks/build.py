@@ -17,7 +17,6 @@ from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure
 from armature.evaluation.measure_for import measure_for
 from armature.evaluation.sampler import PictureSampler
-from armature.training.callbacks.callback import Callback
 from armature.training.callbacks.fidelity import ControlFidelityCallback
 from armature.training.callbacks.held_out_loss import HeldOutLoss, HeldOutLossCallback
 from armature.training.callbacks.preview import PreviewCallback
@@ -25,6 +24,7 @@ from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
 from armature.training.setup import training_precision
+from armature.training.trainer.callback import Callback
 
 SAMPLES = "samples"
 

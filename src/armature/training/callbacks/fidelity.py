@@ -13,10 +13,10 @@ from armature.data.loader.loader import Batches
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import Measure, gap_closed
 from armature.evaluation.sampler import PictureSampler
-from armature.training.callbacks.callback import undisturbed
 from armature.training.callbacks.preview import SampleGroup, held_out_groups
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
+from armature.training.trainer.callback import undisturbed
 
 
 @dataclass(frozen=True, eq=False)

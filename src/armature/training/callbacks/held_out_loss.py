@@ -17,9 +17,9 @@ from armature.data.encoding.batch import EncodedBatch
 from armature.data.loader.loader import Batches
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.callbacks.callback import undisturbed
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
+from armature.training.trainer.callback import undisturbed
 
 BUCKETS = 4
 

@@ -19,9 +19,9 @@ from armature.evaluation.files import write_picture
 from armature.evaluation.maps import control_map
 from armature.evaluation.sampler import PictureSampler
 from armature.evaluation.sheet import contact_sheet
-from armature.training.callbacks.callback import undisturbed
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
+from armature.training.trainer.callback import undisturbed
 
 TITLES = ("control", "without", "with", "true")
 

@@ -15,13 +15,13 @@ from armature.data.encoding.batch import EncodedBatch
 from armature.data.loader.loader import Batches
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.callbacks.callback import Callback
 from armature.training.checkpoint.state import Checkpoint, TrainerState
 from armature.training.checkpoint.store import CheckpointStore
 from armature.training.logging.metrics import Metrics
 from armature.training.logging.progress import Meter, Progress
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import CheckpointSettings, LoggingSettings, TrainSettings
+from armature.training.trainer.callback import Callback
 from armature.training.trainer.clock import Clock, Length, due
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.interrupt import Signals, TrainingStoppedError
