@@ -87,7 +87,7 @@ def main() -> None:
             F.cross_entropy(raw.classes, seg)
             + F.cross_entropy(raw.colours, tint)
             + 2 * (raw.depth - near).abs().mean()
-            # Bumps cover a thousandth of the maps, in the sixth of the scenes that have people.
+            # Bumps cover a thousandth of the maps, in the fifth of the scenes that have people.
             + 30 * bumps.mean()
         )
 
