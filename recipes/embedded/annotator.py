@@ -92,7 +92,7 @@ def main() -> None:
             F.cross_entropy(raw.classes.float(), seg)
             + F.cross_entropy(raw.colours.float(), tint)
             + 2 * (raw.depth.float() - near).abs().mean()
-            # Bumps cover a thousandth of the maps, in the sixth of the scenes that have people.
+            # Bumps cover a thousandth of the maps, in the fifth of the scenes that have people.
             + 30 * bumps.mean()
         )
 

@@ -14,6 +14,7 @@ from install import EFFORT
 
 import armature
 from armature.embedded.paths import WEIGHTS, embedded_adapter_kinds
+from armature.toyworld.palette import COLOUR_NAMES, GROUNDS, OBJECTS, STYLES, TIMES
 
 MACHINE = "2 CPU cores, shared between runs"
 
@@ -84,8 +85,9 @@ def main() -> None:
         "# The embedded model",
         "",
         "A StableDiffusionPipeline of 128 x 128 pixels, its adapters and an annotator, trained on toyworld by",
-        "`make embedded` (recipes/embedded/build.sh). It knows twelve things, nine colours, five grounds, four",
-        "times of day and five drawing styles, and nothing else. Half precision; Apache-2.0, like the world it knows.",
+        f"`make embedded` (recipes/embedded/build.sh). It knows {len(OBJECTS)} things, {len(COLOUR_NAMES)} colours,",
+        f"{len(GROUNDS)} grounds, {len(TIMES)} times of day and {len(STYLES)} drawing styles, and nothing else. Half",
+        "precision; Apache-2.0, like the world it knows.",
         "",
         *trainings(),
         "",

@@ -32,7 +32,7 @@ class AdapterCard:
     """What is known about an adapter beside its structure; change it with dataclasses.replace.
 
     kind: "sketch", "depth"...; None when nobody said.
-    family: key of the family of bases that it fits ("sd", "sdxl"...: see armature.bases.families), or None when unknown.
+    family: key of the family of bases that it fits ("sd", "sdxl"...; see armature.bases.families), None when unknown.
     contract: how its condition map must look (channels, order, range, polarity), or None.
     source: where it was loaded from, as the user named it.
     metadata: what travels with the weights: extractor, thresholds, training summary; JSON-ready values.

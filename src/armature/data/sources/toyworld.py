@@ -26,7 +26,7 @@ class ToyworldSource:
 
     size: pixels of a side that are wanted; scenes are drawn at 128 at least. kind: of the map that samples carry;
     None, or a kind that scenes have no exact map of, leaves it to be extracted. Poses are learned from scenes with
-    people only, one in six: the others are passed over, and the next ones with people taken.
+    people only, one in five: the others are passed over, and the next ones with people taken.
     Raises DatasetError for a count that would reach the held-out scenes.
     """
 
