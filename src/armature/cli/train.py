@@ -16,7 +16,7 @@ from rich.text import Text
 from armature.cli.out_of_memory import smaller_training
 
 if TYPE_CHECKING:
-    from armature.training.plan import Plan
+    from armature.training.plan import TrainingPlan
 
 
 def _print_keys(wanted: bool) -> None:
@@ -76,7 +76,7 @@ def train(
         typer.echo(json.dumps(answer) if as_json else str(trained.adapter))
 
 
-def _tell_plan(plan: Plan, as_json: bool) -> None:
+def _tell_plan(plan: TrainingPlan, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(plan)))
         return

@@ -39,7 +39,7 @@ _HALF = 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training in figures; all values are JSON-ready.
 
     base, adapter: what they are, in words. data: the report on the samples, a line each. buckets: width, height and
@@ -92,7 +92,7 @@ class Plan:
         ]
 
 
-def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -> Plan:
+def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -> TrainingPlan:
     """Open base, adapter and data as a training would, look at some samples, and count; writes no file.
 
     The number of processes is that of the launcher, one without. Raises what a training would raise before its first
@@ -117,7 +117,7 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
         *_disk_notes(recipe, sizes, state),
         *_memory_notes(memory, there),
     ]
-    return Plan(
+    return TrainingPlan(
         run=recipe.run,
         base=f"{setup.base.name}, {setup.base.family.key}, {_name(setup.base.place.dtype)} on {setup.device}",
         adapter=_adapter_in_words(setup),
