@@ -19,7 +19,8 @@ import torch
 import armature
 from armature.bases.schedule import alphas_of
 from armature.data.encoding.encoder import Encoder
-from armature.data.loader.open_batches import open_batches
+from armature.data.loader.loader import cached_batches
+from armature.data.loader.sampler import StepLayout
 from armature.injection.hooks import injected
 from armature.training.logging.display import open_display
 from armature.training.prepare_data import fill_cache, open_data
@@ -48,7 +49,7 @@ def main() -> None:
             encoder = Encoder(setup.base, display.note)
             cache = fill_cache(setup, open_data(setup), encoder, processes, display)
         batch = recipe.train.batch
-        batches = open_batches(cache, setup.contract, batch=batch, workers=0)
+        batches = cached_batches(cache, setup.contract, StepLayout(batch), workers=0)
         stream = batches.stream(0)
         next(stream)
         read = clocked(lambda: next(stream), 2 * options.steps)

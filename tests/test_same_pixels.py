@@ -75,7 +75,7 @@ def learned(folder, kind, contract, pixels):
         flip="never", crop="centre",
     )  # fmt: skip
     data = open_dataset(settings, kind=kind, contract=contract, family="sd", stride=8, seed=0)
-    maps = torch.from_numpy(stack_controls([data.frame(0).control]))
+    maps = torch.from_numpy(stack_controls([data.load(0).control]))
     return control_tensor(maps, contract, torch.device("cpu"))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-# A temporary file that is being written is younger than this; an older one was left behind by a killed process.
+# A temporary file that is being written is younger than this, wherever its process runs.
 _ABANDONED_SECONDS = 3600
 
 
@@ -58,18 +60,52 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder; those still being written stay."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if _abandoned(path):
+                path.unlink()
+
+
+class Digest:
+    """BLAKE2b of values in their order: the same on every machine, for names and stable random numbers.
+
+    Each value counts with its length, so that ("ab", "c") and ("a", "bc") differ. Texts and whole numbers count as
+    their UTF-8 text, everything else as its bytes.
+    """
+
+    def __init__(self, *values: str | int | bytes | memoryview) -> None:
+        self._state = hashlib.blake2b(digest_size=16)
+        self.add(*values)
+
+    def add(self, *values: str | int | bytes | memoryview) -> None:
+        """Go on with more values."""
+        for value in values:
+            data = memoryview(str(value).encode() if isinstance(value, str | int) else value)
+            self._state.update(data.nbytes.to_bytes(8, "little"))
+            self._state.update(data)
+
+    @property
+    def bytes(self) -> bytes:
+        """16 bytes."""
+        return self._state.digest()
+
+    @property
+    def hex(self) -> str:
+        """32 hexadecimal digits."""
+        return self._state.hexdigest()
+
+    @property
+    def number(self) -> int:
+        """A whole number of 128 bits."""
+        return int.from_bytes(self._state.digest(), "little")
+
+
 def file_digest(path: Path) -> str:
     """BLAKE2b of a file's bytes, 32 hexadecimal digits. Raises OSError when it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                path.unlink()
 
 
 def public_name(source: Any) -> str:
@@ -79,7 +115,31 @@ def public_name(source: Any) -> str:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid4().hex[:16]}.tmp")
+
+
+def _abandoned(temporary: Path) -> bool:
+    """Whether nobody writes it any more: its process of this machine is gone, or it is old."""
+    machine, _, rest = temporary.name.removesuffix(".tmp").rpartition(".")[2].partition("-")
+    process = rest.partition("-")[0]
+    if machine == _machine() and process.isdecimal():
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # it lives, and is another user's
+    return time.time() - temporary.stat().st_mtime > _ABANDONED_SECONDS
+
+
+@cache
+def _machine() -> str:
+    """Where process numbers have the same meaning: this host and, in containers, this name space."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return Digest(socket.gethostname(), space).hex[:8]
 
 
 def _sync(path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Small random bases and deterministic frames for the tests of encoding, caching and batching."""
+"""Small random bases and deterministic samples for the tests of encoding, caching and batching."""
 
 import functools
 import hashlib
+from dataclasses import replace
 
 import diffusers
 import numpy as np
@@ -10,10 +11,12 @@ import transformers
 
 from armature.bases.open import open_base
 from armature.conditions.kinds import contract_for
+from armature.data.cache.cache import Cache
 from armature.data.encoding.encoder import Encoder
-from armature.data.samples.sample import Framed, Picture
-from armature.data.sources.bad import BadSampleError, Problem
-from armature.data.sources.source import Fingerprint
+from armature.data.loader.loader import cached_batches, online_batches
+from armature.data.loader.sampler import StepLayout
+from armature.data.samples.sample import NOTHING, CroppedSample
+from armature.data.sources.source import BadSampleError, Fingerprint, Problem
 
 # Advice on small models would drown the tests' own output.
 diffusers.utils.logging.set_verbosity_error()
@@ -104,11 +107,12 @@ def contract(kind="sketch", channels=1):
     return contract_for(kind, in_channels=channels)
 
 
-class FakeFrames:
-    """Pictures made from their number and variant; two buckets; what is `bad` cannot be framed.
+class FakeSamples:
+    """Pictures made from their number and variant; two buckets; what is `bad` cannot be loaded.
 
     bad: sample numbers, or (number, variant) pairs; unmapped: likewise, of those whose control alone is bad.
     version: of the content, told by the fingerprint. coloured: of the maps, which are grey lines otherwise.
+    reads, pictures: what was loaded with its control, and without.
     """
 
     name = "fake data"
@@ -130,29 +134,32 @@ class FakeFrames:
     def bucket(self, index):
         return TALL if index % self.tall_every == self.tall_every - 1 else WIDE
 
-    def frame(self, index, variant=0):
-        self.reads.append((index, variant))
-        picture, rng = self._picture(index, variant)
-        if index in self.unmapped or (index, variant) in self.unmapped:
-            raise BadSampleError(self.key(index), Problem("condition", "It has no map."))
-        width, height = self.bucket(index)
-        control = np.where(rng.random((height, width)) < 0.2, 255, 0).astype(np.uint8)
-        if self.coloured:
-            control = rng.integers(0, 256, (height, width, 3), np.uint8)
-        return Framed.of(picture, control)
-
-    def picture(self, index, variant=0):
-        self.pictures.append((index, variant))
-        return self._picture(index, variant)[0]
-
-    def _picture(self, index, variant):
+    def load(self, index, variant=0, *, with_control=True):
+        (self.reads if with_control else self.pictures).append((index, variant))
         if index in self.bad or (index, variant) in self.bad:
             raise BadSampleError(self.key(index), Problem("picture", "It is torn."))
         width, height = self.bucket(index)
         rng = np.random.default_rng([self.version, index, variant])
         pixels = rng.integers(0, 256, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
         caption = f"a thing {chr(ord('a') + index % 5)}"
-        return Picture(self.key(index), caption, pixels, (2 * height, 2 * width), (variant, 3), (height, width)), rng
+        conditioning = (2 * height, 2 * width), (variant, 3), (height, width)
+        sample = CroppedSample(index, variant, self.key(index), caption, pixels, *conditioning, NOTHING)
+        if not with_control:
+            return sample
+        if index in self.unmapped or (index, variant) in self.unmapped:
+            raise BadSampleError(self.key(index), Problem("condition", "It has no map."))
+        control = np.where(rng.random((height, width)) < 0.2, 255, 0).astype(np.uint8)
+        if self.coloured:
+            control = rng.integers(0, 256, (height, width, 3), np.uint8)
+        return replace(sample, control=control)
+
+
+def batches(data, contract, *, encoder=None, batch, accumulate=1, rank=0, world=1, **options):
+    """Online batches of samples, or those of a cache."""
+    layout = StepLayout(batch, accumulate, rank, world)
+    if isinstance(data, Cache):
+        return cached_batches(data, contract, layout, **options)
+    return online_batches(data, encoder, contract, layout, **options)
 
 
 def number_of(key):

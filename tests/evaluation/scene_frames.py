@@ -1,7 +1,7 @@
-"""Scenes of toyworld as `Frames`, all of them held out, without the data room."""
+"""Scenes of toyworld as `CroppedSamples`, all of them held out, without the data room."""
 
-from armature.data.samples.sample import Framed
-from armature.data.sources.bad import BadSampleError, Problem
+from armature.data.samples.sample import CroppedSample
+from armature.data.sources.source import BadSampleError, Problem
 from armature.toyworld import scene
 
 FIRST = 10_000_000
@@ -26,9 +26,10 @@ class SceneFrames:
     def bucket(self, index):
         return (128, 128)
 
-    def frame(self, index, variant=0):
+    def load(self, index, variant=0, *, with_control=True):
         if index in self.broken:
             raise BadSampleError(self.key(index), Problem("picture", "it is torn"))
         drawn = scene(FIRST + index)
         size = (128, 128)
-        return Framed(self.key(index), drawn.caption, drawn.picture, size, (0, 0), size, drawn.condition(self.kind))
+        told = (self.key(index), drawn.caption, drawn.picture, size, (0, 0), size)
+        return CroppedSample(index, variant, *told, drawn.condition(self.kind))

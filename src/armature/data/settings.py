@@ -1,35 +1,38 @@
-"""What a recipe says about its data: where samples come from, how they are framed, and what is cached."""
+"""What a recipe says about its data: where samples come from, how they are cropped, and what is cached."""
 
 from __future__ import annotations
 
+import pkgutil
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Format = Literal["auto", "folder", "imagefolder", "webdataset", "hf", "toyworld"]
+from armature.data.sources import formats
+
+AUTO = "auto"
 Flip = Literal["never", "text-safe", "always"]
 
 # An option of an extractor: a value, or the two ends of the range that each sample draws its own value from.
 OptionValue = bool | int | float | str | tuple[int, int] | tuple[float, float]
 
 
-class _Strict(BaseModel):
+class _Table(BaseModel):
     """Unknown keys are mistakes, and nothing changes after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataSettings(_Strict):
-    """The `[data]` table of a recipe: where samples come from and how they are framed."""
+class DataSettings(_Table):
+    """The `[data]` table of a recipe: where samples come from and how they are cropped."""
 
     source: str = Field(
         min_length=1,
         description='a folder, a shard pattern, a data set\'s hub id or folder on disk, or "toyworld"',
     )
-    format: Format = Field(
-        default="auto",
-        description='how to read it; "auto" looks (a metadata.jsonl makes an imagefolder, .tar files are WebDataset '
-        "shards...)",
+    format: str = Field(
+        default=AUTO,
+        description='folder, imagefolder, webdataset, hf or toyworld; "auto" looks (a metadata.jsonl makes an '
+        "imagefolder, .tar files are WebDataset shards...)",
     )
     conditions: str | None = Field(
         default=None,
@@ -43,9 +46,12 @@ class DataSettings(_Strict):
     extract: dict[str, OptionValue] = Field(
         default={}, description="its options; two numbers [low, high] draw a value for each sample"
     )
-    image_column: str = Field(default="image", description="for metadata.jsonl and HF data sets")
-    caption_column: str = Field(default="text", description="for metadata.jsonl and HF data sets")
-    split: str = Field(default="train", description="for metadata.jsonl and HF data sets")
+    image_column: str = Field(default="image", description="for metadata files and HF data sets")
+    caption_column: str = Field(default="text", description="for metadata files and HF data sets")
+    default_caption: str | None = Field(
+        default=None, min_length=1, description="of pictures that have none; left out, they are bad samples"
+    )
+    split: str = Field(default="train", description="for metadata files and HF data sets")
     count: int | None = Field(
         default=None,
         ge=1,
@@ -62,7 +68,7 @@ class DataSettings(_Strict):
         "out, it is 64, and 32 for SDXL",
     )
     crop: Literal["centre", "random"] = Field(
-        default="random", description="where the window lies when a picture is larger than its bucket"
+        default="random", description="what is taken of a picture that is larger than its bucket"
     )
     flip: Flip = Field(
         default="never",
@@ -84,6 +90,14 @@ class DataSettings(_Strict):
         description="share of bad samples above which the list is shown and nothing is trained",
     )
 
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        known = [AUTO, *(module.name for module in pkgutil.iter_modules(formats.__path__))]
+        if name not in known:
+            raise ValueError(f"{name!r} is no format of data; expected one of {', '.join(known)}")
+        return name
+
     @field_validator("bucket_step")
     @classmethod
     def _step(cls, step: int | None) -> int | None:
@@ -92,7 +106,7 @@ class DataSettings(_Strict):
         return step
 
 
-class CacheSettings(_Strict):
+class CacheSettings(_Table):
     """The `[cache]` table of a recipe: what is encoded once, and where it is kept."""
 
     enabled: bool = Field(
@@ -104,6 +118,6 @@ class CacheSettings(_Strict):
         description="where caches lie, two sub-folders each, named after the content of settings and source",
     )
     variants: int = Field(
-        default=1, ge=1, le=64, description="how many framings (crop, flip, thresholds) of each sample are kept"
+        default=1, ge=1, le=64, description="how many variants (crop, flip, thresholds) of each sample are kept"
     )
     shard: int = Field(default=256, ge=1, description="samples in one file")

@@ -17,7 +17,7 @@ from armature.bases.open import Base, open_base
 from armature.checkpoints.load import load_adapter
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
-from armature.data.samples.sample import Framed, Frames
+from armature.data.samples.sample import CroppedSample, CroppedSamples
 from armature.data.settings import DataSettings
 from armature.errors import RecipeError
 from armature.evaluation.fidelity import Measure, fidelity_of
@@ -43,7 +43,7 @@ SHEET_ROWS = 12
 def evaluate(
     adapter: Adapter | str | Path,
     *,
-    data: Frames | DataSettings,
+    data: CroppedSamples | DataSettings,
     base: Any = None,
     config: str | Path | None = None,
     kind: str | None = None,
@@ -100,7 +100,7 @@ class _Asked:
     base: Base
     contract: InputContract
     measure: Measure
-    data: Frames
+    data: CroppedSamples
     source: str
 
 
@@ -122,7 +122,7 @@ def open_both(
 
 def _ask(
     adapter: Adapter | str | Path,
-    data: Frames | DataSettings,
+    data: CroppedSamples | DataSettings,
     base: Any,
     config: str | Path | None,
     kind: str | None,
@@ -183,7 +183,7 @@ def _scores(measure: Measure, chosen: Chosen, pictures: Sequence[np.ndarray]) ->
 
 
 def _objects(
-    frames: tuple[Framed, ...], pictures: Mapping[str, Sequence[np.ndarray]]
+    frames: tuple[CroppedSample, ...], pictures: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, dict[str, Figure]] | None:
     """For scenes of toyworld: does each pass show what the captions name?"""
     from armature.conditions.networks.annotator import load_network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from armature.data.settings import DataSettings, OptionValue
-from armature.data.sources.open import TOYWORLD
+from armature.data.sources.open import format_of
 from armature.evaluation.fidelity import Measure, fidelity_of
 
 
@@ -14,16 +14,11 @@ def measure_for(kind: str, data: DataSettings, *, palette: str | None, embedded:
     `usual_extractor` says, unless the settings name another; a base that learns toyworld counts as embedded.
     palette, embedded and errors: as in fidelity_of.
     """
-    extractor, embedded = data.extractor, embedded or is_toyworld(data)
+    extractor, embedded = data.extractor, embedded or format_of(data).embedded_style
     if extractor is None and data.conditions is None and not embedded:
         extractor = kind
     options = {} if extractor is None else settled(data)
     return fidelity_of(kind, extractor=extractor, options=options, palette=palette, embedded=embedded)
-
-
-def is_toyworld(data: DataSettings) -> bool:
-    """Whether the samples are scenes."""
-    return TOYWORLD in (data.source, data.format)
 
 
 def settled(data: DataSettings) -> dict[str, OptionValue]:

@@ -10,12 +10,13 @@ import numpy as np
 from armature.bases.families import Family
 from armature.conditions.contract import InputContract
 from armature.data.samples.dataset import open_dataset
-from armature.data.samples.sample import Framed, Frames
+from armature.data.samples.sample import CroppedSample, CroppedSamples
 from armature.data.settings import DataSettings
-from armature.data.sources.bad import BadSampleError
+from armature.data.sources.open import format_of
+from armature.data.sources.source import BadSampleError
 from armature.errors import DatasetError
 from armature.evaluation.fidelity import Measure
-from armature.evaluation.measure_for import is_toyworld, settled
+from armature.evaluation.measure_for import settled
 from armature.toyworld.scene import MINIMUM_SIZE, Scene, scene
 
 # Controls that say nothing are passed over; few do, since poses come from scenes with people alone.
@@ -30,7 +31,7 @@ class Chosen:
     people). bad: what was wrong with those that could not be read.
     """
 
-    frames: tuple[Framed, ...]
+    frames: tuple[CroppedSample, ...]
     skipped: int
     bad: tuple[str, ...]
 
@@ -45,31 +46,31 @@ class Chosen:
 
 def open_samples(
     settings: DataSettings, *, kind: str, contract: InputContract, family: Family, stride: int, count: int
-) -> Frames:
+) -> CroppedSamples:
     """The data that settings describe, framed without chance: cut from the middle, not mirrored, not roughened.
 
-    Of toyworld only held-out scenes are asked, with some in reserve; of everything else all samples. stride: of adapter
-    and autoencoder together. Raises what open_dataset raises.
+    Of an endless source (toyworld) only held-out samples are asked, with some in reserve; of others all. stride: of
+    adapter and autoencoder together. Raises what open_dataset raises.
     """
-    held_out = SCENES_FOR_ONE * count if is_toyworld(settings) else 0
+    held_out = SCENES_FOR_ONE * count if format_of(settings).endless else 0
     changes = {"crop": "centre", "flip": "never", "hand_drawn": 0.0, "extract": settled(settings)}
     fixed = settings.model_copy(update={**changes, "held_out": held_out})
     return open_dataset(fixed, kind=kind, contract=contract, family=family, stride=stride, seed=0)
 
 
-def choose(data: Frames, measure: Measure, count: int) -> Chosen:
+def choose(data: CroppedSamples, measure: Measure, count: int) -> Chosen:
     """The first `count` held-out samples, or of all samples where none are held out, that the measure can ask.
 
     Raises DatasetError when there is none.
     """
-    frames: list[Framed] = []
+    frames: list[CroppedSample] = []
     bad: list[str] = []
     skipped = 0
     for index in data.held_out or data.training:
         if len(frames) == count:
             break
         try:
-            frame = data.frame(index)
+            frame = data.load(index)
         except BadSampleError as error:
             bad.append(str(error))
             continue
@@ -86,7 +87,7 @@ def choose(data: Frames, measure: Measure, count: int) -> Chosen:
     return Chosen(tuple(frames), skipped, tuple(bad))
 
 
-def scenes_behind(frames: tuple[Framed, ...]) -> list[Scene] | None:
+def scenes_behind(frames: tuple[CroppedSample, ...]) -> list[Scene] | None:
     """The scenes of toyworld that the frames show, or None when one of them shows no scene."""
     found = []
     for frame in frames:

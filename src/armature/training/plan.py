@@ -12,10 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from armature.data.cache.cache import CacheFolders, cache_folders
-from armature.data.cache.store import Store
+from armature.data.cache.cache import CacheFolders, Store, cache_folders
 from armature.data.encoding.encoder import Encoder
-from armature.data.loader.sampler import Cut, Order
+from armature.data.loader.sampler import BucketBatchSampler, StepLayout
 from armature.data.samples.dataset import Dataset
 from armature.data.samples.sample import by_bucket
 from armature.training.checkpoint.run_folder import RunFolder
@@ -101,18 +100,18 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
     setup = set_up(recipe, device=device)
     dataset = open_data(setup)
     report = dataset.check()
-    cut = Cut(recipe.train.batch, recipe.train.accumulate, 0, int(os.environ.get("WORLD_SIZE", "1")))
+    layout = StepLayout(recipe.train.batch, recipe.train.accumulate, 0, int(os.environ.get("WORLD_SIZE", "1")))
     numbers = np.fromiter(dataset.training, np.int64, len(dataset.training))
     buckets = {size: numbers[places] for size, places in by_bucket(dataset, dataset.training).items()}
-    order = Order(buckets, cut, recipe.train.seed)
-    steps = recipe.train.length.steps(order.steps_per_epoch)
+    sampler = BucketBatchSampler(buckets, layout, recipe.train.seed)
+    steps = recipe.train.length.steps(sampler.steps_per_epoch)
     state, folders = _cache(setup, dataset)
     sizes = None if folders is None else cache_bytes(setup, dataset)
     memory = estimate_memory(setup)
     there = _device_memory(setup.device)
     notes = [
         *setup.notes,
-        *order.notes,
+        *sampler.notes,
         *_run_notes(recipe),
         *_disk_notes(recipe, sizes, state),
         *_memory_notes(memory, there),
@@ -131,10 +130,10 @@ def plan_training(recipe: Recipe, *, device: torch.device | str | None = None) -
         cache_folders=() if folders is None else (str(folders.pictures), str(folders.controls)),
         cache_bytes=0 if sizes is None else sizes.pictures + sizes.controls,
         length=str(recipe.train.length),
-        samples_per_step=cut.step,
-        steps_per_epoch=order.steps_per_epoch,
+        samples_per_step=layout.step,
+        steps_per_epoch=sampler.steps_per_epoch,
         steps=steps,
-        images=None if steps is None else steps * cut.step,
+        images=None if steps is None else steps * layout.step,
         memory={
             "base": memory.base,
             "adapter": memory.adapter,

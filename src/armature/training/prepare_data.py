@@ -92,7 +92,7 @@ def fill_cache(setup: Setup, dataset: Dataset, encoder: Encoder, processes: Proc
 
 def bad_of(dataset: Dataset, cache: Cache | None) -> dict[str, str]:
     """Samples that cannot be used, with the reason: seen while looking through the data, or while encoding it."""
-    bad = {key: problem.reason for key, problem in dataset.bad.found.items()}
+    bad = {key: problem.reason for key, problem in dataset.bad.by_key.items()}
     for failure in () if cache is None else cache.failed:
         bad.setdefault(failure.key, failure.problem.reason)
     return bad

@@ -11,8 +11,8 @@ from typing import Any
 
 from armature.bases.schedule import NoiseSchedule
 from armature.data.encoding.encoder import Encoder
-from armature.data.loader.loader import OrderedBatches
-from armature.data.loader.open_batches import open_batches
+from armature.data.loader.loader import BatchLoader, cached_batches, online_batches
+from armature.data.loader.sampler import StepLayout
 from armature.training.callbacks.build import build_callbacks
 from armature.training.checkpoint.run_folder import RunFolder, recipe_digest
 from armature.training.checkpoint.state import TrainerState
@@ -84,24 +84,24 @@ def _run(recipe: Recipe, processes: Processes, display: Display, *, resume: bool
         for note in notes:
             display.note(note)
         encoder = Encoder(setup.base, display.note)
-        data = fill_cache(setup, dataset, encoder, processes, display) if recipe.cache.enabled else dataset
+        layout = StepLayout(recipe.train.batch, recipe.train.accumulate, processes.rank, processes.world)
+        seed, workers = recipe.train.seed, recipe.train.workers
         if recipe.cache.enabled:
+            cache = fill_cache(setup, dataset, encoder, processes, display)
             encoder.release()
-        batches = open_batches(
-            data,
-            setup.contract,
-            encoder=encoder,
-            batch=recipe.train.batch,
-            accumulate=recipe.train.accumulate,
-            rank=processes.rank,
-            world=processes.world,
-            seed=recipe.train.seed,
-            workers=recipe.train.workers,
-            device=processes.device,
-            report=lambda key, problem: display.note(
-                f"{key} cannot be used, another takes its place: {problem.reason}"
-            ),
-        )
+            batches = cached_batches(cache, setup.contract, layout, seed=seed, workers=workers, device=processes.device)
+        else:
+            batches = online_batches(
+                dataset,
+                encoder,
+                setup.contract,
+                layout,
+                report=lambda key, problem: display.note(
+                    f"{key} cannot be used, another takes its place: {problem.reason}"
+                ),
+                seed=seed,
+                workers=workers,
+            )
         stack.callback(batches.close)
         for note in batches.notes:
             display.note(note)
@@ -117,7 +117,7 @@ def _run(recipe: Recipe, processes: Processes, display: Display, *, resume: bool
 
 def _fitted(
     setup: Setup,
-    batches: OrderedBatches,
+    batches: BatchLoader,
     run: RunFolder,
     processes: Processes,
     display: Display,

@@ -2,19 +2,21 @@
 
 import errno
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from encoding_parts import FakeFrames, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
+from encoding_parts import FakeSamples, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
 
 from armature.bases.open import open_base
 from armature.data.cache.build import prepare
-from armature.data.cache.cache import cache_folders, open_cache
+from armature.data.cache.cache import Cache, Store, cache_folders
 from armature.data.encoding.encoder import Encoder
 from armature.data.settings import CacheSettings
-from armature.data.sources.bad import Problem
+from armature.data.sources.source import Problem
 from armature.errors import DatasetError
 
 
@@ -31,6 +33,13 @@ def settings(tmp_path):
 def files(folder):
     folder = Path(folder)
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def open_cache(samples, encoder, settings):
+    """The finished cache of these samples, or None."""
+    folders = cache_folders(samples, encoder, settings)
+    stores = Store.finished(folders.pictures), Store.finished(folders.controls)
+    return None if None in stores else Cache(*stores)
 
 
 class Stop(Exception):  # noqa: N818 (stands for a kill, which is no error)
@@ -54,34 +63,35 @@ class Fragile:
 
 
 def test_every_sample_and_variant_comes_back_as_it_was_encoded(encoder, settings):
-    frames = FakeFrames(coloured=True)
-    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 3}))
-    assert sorted(np.concatenate(list(cache.training().values()))) == frames.training
-    for number, variant in itertools.product(frames.training, range(3)):
+    samples = FakeSamples(coloured=True)
+    cache = prepare(samples, encoder, settings.model_copy(update={"variants": 3}))
+    assert sorted(np.concatenate(list(cache.training().values()))) == samples.training
+    for number, variant in itertools.product(samples.training, range(3)):
         stored = cache.read(cache.entries(np.array([number]), np.array([variant])), np.array([5]))
-        framed = frames.frame(number, variant)
-        mean, std = encoder.pictures(framed.pixels[None])
-        assert stored.keys == [framed.key]
+        sample = samples.load(number, variant)
+        mean, std = encoder.pictures(sample.pixels[None])
+        assert stored.keys == [sample.key]
         assert stored.positions.tolist() == [5]
-        assert (stored.moments - torch.cat([mean, std], 1)).abs().max() < 4e-3
-        assert (stored.text.states - encoder.texts([framed.caption]).states).abs().max() < 4e-3
-        assert torch.equal(stored.control[0], torch.from_numpy(framed.control).permute(2, 0, 1))
+        assert (stored.mean - mean).abs().max() < 4e-3
+        assert (stored.std - std).abs().max() < 4e-3
+        assert (stored.text.states - encoder.texts([sample.caption]).states).abs().max() < 4e-3
+        assert torch.equal(stored.control[0], torch.from_numpy(sample.control).permute(2, 0, 1))
         assert stored.time_ids is None
 
 
 def test_sdxl_keeps_pooled_states_and_sizes(settings):
-    encoder, frames = xl_encoder(), FakeFrames(count=2, held_out=1)
-    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 2}))
+    encoder, samples = xl_encoder(), FakeSamples(count=2, held_out=1)
+    cache = prepare(samples, encoder, settings.model_copy(update={"variants": 2}))
     stored = cache.read(cache.entries(np.array([1]), np.array([1])), np.array([0]))
     assert stored.time_ids.tolist() == [[128, 192, 1, 3, 64, 96]]
-    wanted = encoder.texts([frames.frame(1).caption])
+    wanted = encoder.texts([samples.load(1).caption])
     assert (stored.text.pooled - wanted.pooled).abs().max() < 4e-3
     assert stored.text.states.shape == (1, 16, 64)
 
 
 def test_line_maps_take_a_bit_a_pixel(encoder, settings):
     lines, coloured = (
-        prepare(FakeFrames(coloured=coloured), encoder, settings).controls.folder for coloured in (False, True)
+        prepare(FakeSamples(coloured=coloured), encoder, settings).controls.folder for coloured in (False, True)
     )
     sizes = [(folder / "shard-00000.safetensors").stat().st_size for folder in (lines, coloured)]
     # The headers differ by a few bytes.
@@ -89,80 +99,82 @@ def test_line_maps_take_a_bit_a_pixel(encoder, settings):
 
 
 def test_the_keys_are_those_of_the_content(encoder, settings):
-    folders = cache_folders(FakeFrames(), encoder, settings)
+    folders = cache_folders(FakeSamples(), encoder, settings)
     assert {folders.pictures.parent, folders.controls.parent} == {Path(settings.folder)}
     others = [
-        cache_folders(FakeFrames(version=1), encoder, settings),
-        cache_folders(FakeFrames(held_out=3), encoder, settings),
-        cache_folders(FakeFrames(), encoder, settings.model_copy(update={"variants": 2})),
+        cache_folders(FakeSamples(version=1), encoder, settings),
+        cache_folders(FakeSamples(held_out=3), encoder, settings),
+        cache_folders(FakeSamples(), encoder, settings.model_copy(update={"variants": 2})),
     ]
     encoders = [
-        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1)))), settings),
-        cache_folders(FakeFrames(), Encoder(open_base(sd_pipeline().to(dtype=torch.bfloat16))), settings),
+        cache_folders(FakeSamples(), Encoder(open_base(sd_pipeline(autoencoder(seed=1)))), settings),
+        cache_folders(FakeSamples(), Encoder(open_base(sd_pipeline().to(dtype=torch.bfloat16))), settings),
     ]
-    maps = cache_folders(FakeFrames(coloured=True), encoder, settings)
+    maps = cache_folders(FakeSamples(coloured=True), encoder, settings)
     assert len({found.pictures for found in (folders, *others, *encoders)}) == 6
     assert len({found.controls for found in (folders, *others, maps)}) == 5
     # What does not decide a store's content leaves its name alone.
     assert {found.controls for found in encoders} == {folders.controls}
     assert maps.pictures == folders.pictures
-    assert cache_folders(FakeFrames(), sd_encoder(), settings) == folders
-    elsewhere = cache_folders(FakeFrames(), encoder, settings.model_copy(update={"folder": "elsewhere", "shard": 7}))
+    assert cache_folders(FakeSamples(), sd_encoder(), settings) == folders
+    elsewhere = cache_folders(FakeSamples(), encoder, settings.model_copy(update={"folder": "elsewhere", "shard": 7}))
     assert (elsewhere.pictures.name, elsewhere.controls.name) == (folders.pictures.name, folders.controls.name)
 
 
 def test_adapters_of_other_kinds_share_the_pictures(encoder, settings):
-    prepare(FakeFrames(), encoder, settings)
-    before, frames = files(settings.folder), FakeFrames(coloured=True)
-    other = prepare(frames, Fragile(encoder, 0), settings)
+    prepare(FakeSamples(), encoder, settings)
+    before, samples = files(settings.folder), FakeSamples(coloured=True)
+    other = prepare(samples, Fragile(encoder, 0), settings)
     assert before.items() <= files(settings.folder).items()
-    for number in frames.training:
+    for number in samples.training:
         stored = other.read(other.entries(np.array([number]), np.array([0])), np.array([0]))
-        framed = frames.frame(number)
-        assert stored.keys == [framed.key]
-        assert torch.equal(stored.control[0], torch.from_numpy(framed.control).permute(2, 0, 1))
+        sample = samples.load(number)
+        assert stored.keys == [sample.key]
+        assert torch.equal(stored.control[0], torch.from_numpy(sample.control).permute(2, 0, 1))
 
 
 def test_other_bases_share_the_maps_which_are_not_made_again(encoder, settings):
-    prepare(FakeFrames(), encoder, settings)
-    frames, other = FakeFrames(), Encoder(open_base(sd_pipeline(autoencoder(seed=1))))
-    cache = prepare(frames, other, settings.model_copy(update={"shard": 3}))
-    assert (frames.reads, len(frames.pictures)) == ([], 16)
+    prepare(FakeSamples(), encoder, settings)
+    samples, other = FakeSamples(), Encoder(open_base(sd_pipeline(autoencoder(seed=1))))
+    cache = prepare(samples, other, settings.model_copy(update={"shard": 3}))
+    assert (samples.reads, len(samples.pictures)) == ([], 16)
     stored = cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
-    framed = frames.frame(14)
-    assert torch.equal(stored.control[0, 0], torch.from_numpy(framed.control))
-    assert (stored.moments - torch.cat(other.pictures(framed.pixels[None]), 1)).abs().max() < 4e-3
+    sample = samples.load(14)
+    assert torch.equal(stored.control[0, 0], torch.from_numpy(sample.control))
+    mean, std = other.pictures(sample.pixels[None])
+    assert (stored.mean - mean).abs().max() < 4e-3
+    assert (stored.std - std).abs().max() < 4e-3
 
 
 def test_a_bad_map_leaves_the_picture_to_adapters_of_other_kinds(encoder, settings):
     reports = []
-    frames = FakeFrames(unmapped={4, (7, 1)}, bad={10})
+    samples = FakeSamples(unmapped={4, (7, 1)}, bad={10})
     variants = settings.model_copy(update={"variants": 2})
-    cache = prepare(frames, encoder, variants, report=lambda *pair: reports.append(pair))
+    cache = prepare(samples, encoder, variants, report=lambda *pair: reports.append(pair))
     assert dict(reports) == {
         "sample-0004": Problem("condition", "It has no map."),
         "sample-0007": Problem("condition", "It has no map."),
         "sample-0010": Problem("picture", "It is torn."),
     }
     assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (7, 1), (10, 0), (10, 1)}
-    assert sorted(np.concatenate(list(cache.training().values()))) == [n for n in frames.training if n not in (4, 10)]
+    assert sorted(np.concatenate(list(cache.training().values()))) == [n for n in samples.training if n not in (4, 10)]
     # Of sample 7 the first variant stands for the second.
     numbers = np.array([7, 7])
-    first, second = cache.read(cache.entries(numbers, np.array([0, 1])), numbers).moments
+    first, second = cache.read(cache.entries(numbers, np.array([0, 1])), numbers).mean
     assert torch.equal(first, second)
-    other = prepare(FakeFrames(coloured=True, bad={10}), Fragile(encoder, 0), variants)
-    assert sorted(np.concatenate(list(other.training().values()))) == [n for n in frames.training if n != 10]
+    other = prepare(FakeSamples(coloured=True, bad={10}), Fragile(encoder, 0), variants)
+    assert sorted(np.concatenate(list(other.training().values()))) == [n for n in samples.training if n != 10]
 
 
 def test_a_finished_cache_is_found_and_nothing_is_encoded_again(encoder, settings):
-    assert open_cache(FakeFrames(), encoder, settings) is None
-    frames = FakeFrames()
-    prepare(frames, encoder, settings)
-    before, reads = files(settings.folder), len(frames.reads)
-    prepare(frames, Fragile(encoder, 0), settings.model_copy(update={"shard": 3}))
-    assert len(frames.reads) == reads
+    assert open_cache(FakeSamples(), encoder, settings) is None
+    samples = FakeSamples()
+    prepare(samples, encoder, settings)
+    before, reads = files(settings.folder), len(samples.reads)
+    prepare(samples, Fragile(encoder, 0), settings.model_copy(update={"shard": 3}))
+    assert len(samples.reads) == reads
     assert files(settings.folder) == before
-    assert open_cache(frames, encoder, settings).variants == 1
+    assert open_cache(samples, encoder, settings).variants == 1
 
 
 @pytest.mark.parametrize(("lives", "missing"), [(0, 16), (1, 12), (3, 7)])
@@ -170,20 +182,20 @@ def test_after_a_kill_only_what_is_missing_is_encoded_and_the_bytes_are_the_same
     encoder, settings, tmp_path, lives, missing
 ):
     whole = settings.model_copy(update={"folder": str(tmp_path / "whole")})
-    prepare(FakeFrames(), encoder, whole)
+    prepare(FakeSamples(), encoder, whole)
     with pytest.raises(Stop):
-        prepare(FakeFrames(), Fragile(encoder, lives), settings)
-    assert open_cache(FakeFrames(), encoder, settings) is None
-    frames = FakeFrames()
-    prepare(frames, encoder, settings)
+        prepare(FakeSamples(), Fragile(encoder, lives), settings)
+    assert open_cache(FakeSamples(), encoder, settings) is None
+    samples = FakeSamples()
+    prepare(samples, encoder, settings)
     # The shards hold 4, 1, 4, 3 and 4 samples; the autoencoder takes each at once.
-    assert len(frames.reads) == missing
+    assert len(samples.reads) == missing
     assert files(settings.folder) == files(whole.folder)
 
 
 def test_two_processes_write_what_one_writes(encoder, settings, tmp_path):
     alone = settings.model_copy(update={"folder": str(tmp_path / "alone")})
-    prepare(FakeFrames(bad={7}), encoder, alone)
+    prepare(FakeSamples(bad={7}), encoder, alone)
 
     # The second process runs to its first barrier while the first one waits at its own.
     class Waiting(Exception):  # noqa: N818
@@ -192,34 +204,34 @@ def test_two_processes_write_what_one_writes(encoder, settings, tmp_path):
     def stop():
         raise Waiting
 
-    frames = FakeFrames(bad={7}), FakeFrames(bad={7})
+    samples = FakeSamples(bad={7}), FakeSamples(bad={7})
     with pytest.raises(Waiting):
-        prepare(frames[1], sd_encoder(), settings, rank=1, world=2, barrier=stop)
+        prepare(samples[1], sd_encoder(), settings, rank=1, world=2, barrier=stop)
     calls = []
-    prepare(frames[0], encoder, settings, rank=0, world=2, barrier=lambda: calls.append(1))
+    prepare(samples[0], encoder, settings, rank=0, world=2, barrier=lambda: calls.append(1))
     assert calls == [1, 1]
-    assert not set(frames[0].reads) & set(frames[1].reads)
+    assert not set(samples[0].reads) & set(samples[1].reads)
     assert files(settings.folder) == files(alone.folder)
 
 
 def test_a_process_that_writes_elsewhere_is_told(encoder, settings):
     with pytest.raises(DatasetError, match="lacks shard-00001, which another process was to write"):
-        prepare(FakeFrames(), encoder, settings, rank=0, world=2)
+        prepare(FakeSamples(), encoder, settings, rank=0, world=2)
     with pytest.raises(DatasetError, match="give one that the machines share"):
-        prepare(FakeFrames(version=1), encoder, settings, rank=1, world=2)
+        prepare(FakeSamples(version=1), encoder, settings, rank=1, world=2)
 
 
 def test_a_bad_sample_is_left_out_reported_and_nobody_else_is_changed(encoder, settings, tmp_path):
-    good = prepare(FakeFrames(), encoder, settings.model_copy(update={"variants": 2}))
+    good = prepare(FakeSamples(), encoder, settings.model_copy(update={"variants": 2}))
     reports = []
     other = settings.model_copy(update={"variants": 2, "folder": str(tmp_path / "bad")})
-    frames = FakeFrames(bad={4, 3, (7, 1)})
-    cache = prepare(frames, encoder, other, report=lambda *pair: reports.append(pair))
+    samples = FakeSamples(bad={4, 3, (7, 1)})
+    cache = prepare(samples, encoder, other, report=lambda *pair: reports.append(pair))
     torn = Problem("picture", "It is torn.")
-    assert sorted(reports) == [(frames.key(3), torn), (frames.key(4), torn), (frames.key(7), torn)]
+    assert sorted(reports) == [(samples.key(3), torn), (samples.key(4), torn), (samples.key(7), torn)]
     assert {(f.number, f.variant) for f in cache.failed} == {(4, 0), (4, 1), (3, 0), (7, 1)}
     numbers = np.concatenate(list(cache.training().values()))
-    assert sorted(numbers) == [n for n in frames.training if n != 4]
+    assert sorted(numbers) == [n for n in samples.training if n != 4]
     for number, variant in itertools.product(numbers, range(2)):
         wanted = (number, 0) if number == 7 else (number, variant)
         reads = [
@@ -227,7 +239,7 @@ def test_a_bad_sample_is_left_out_reported_and_nobody_else_is_changed(encoder, s
             for c, (n, v) in ((cache, (number, variant)), (good, wanted))
         ]
         assert reads[0].keys == reads[1].keys
-        assert torch.equal(reads[0].moments, reads[1].moments)
+        assert torch.equal(reads[0].mean, reads[1].mean)
         assert torch.equal(reads[0].control, reads[1].control)
 
 
@@ -236,105 +248,105 @@ def test_bad_samples_are_reported_again_from_a_finished_cache_and_may_stop_it(en
         raise DatasetError(f"{key}: {problem.reason}")
 
     with pytest.raises(DatasetError, match="sample-0004: It is torn"):
-        prepare(FakeFrames(bad={4}), encoder, settings, report=strict)
-    prepare(FakeFrames(bad={4}), encoder, settings)
+        prepare(FakeSamples(bad={4}), encoder, settings, report=strict)
+    prepare(FakeSamples(bad={4}), encoder, settings)
     reports = []
-    prepare(FakeFrames(bad={4}), encoder, settings, report=lambda *pair: reports.append(pair))
+    prepare(FakeSamples(bad={4}), encoder, settings, report=lambda *pair: reports.append(pair))
     assert reports == [("sample-0004", Problem("picture", "It is torn."))]
 
 
 def test_a_shard_without_any_good_sample_leaves_the_others_alone(encoder, settings):
-    frames = FakeFrames(bad={1, 4, 7, 10}, tall_every=100)
-    cache = prepare(frames, encoder, settings)
+    samples = FakeSamples(bad={1, 4, 7, 10}, tall_every=100)
+    cache = prepare(samples, encoder, settings)
     assert sorted(np.concatenate(list(cache.training().values()))) == [
-        n for n in frames.training if n not in frames.bad
+        n for n in samples.training if n not in samples.bad
     ]
 
 
 def test_an_unknown_sample_is_told(encoder, settings):
-    cache = prepare(FakeFrames(), encoder, settings)
+    cache = prepare(FakeSamples(), encoder, settings)
     for number in (0, 4000):
         with pytest.raises(DatasetError, match=f"has no training sample {number}"):
             cache.entries(np.array([1, number]), np.array([0, 0]))
 
 
 def test_held_out_samples_are_apart_and_fixed(encoder, settings):
-    frames = FakeFrames()
-    cache = prepare(frames, encoder, settings.model_copy(update={"variants": 3}))
+    samples = FakeSamples()
+    cache = prepare(samples, encoder, settings.model_copy(update={"variants": 3}))
     keys, places = [], []
     for entries in cache.held_out().values():
         keys += cache.read(entries, entries).keys
         places += cache.places(entries).tolist()
-    assert [frames.held_out[place] for place in places] == [number_of(key) for key in keys]
+    assert [samples.held_out[place] for place in places] == [number_of(key) for key in keys]
     assert sorted(places) == [0, 1, 2, 3]
-    assert not set(frames.held_out) & set(np.concatenate(list(cache.training().values())).tolist())
+    assert not set(samples.held_out) & set(np.concatenate(list(cache.training().values())).tolist())
 
 
 def test_progress_counts_all_samples(encoder, settings):
     told = []
     with pytest.raises(Stop):
-        prepare(FakeFrames(bad={4}), Fragile(encoder, 2), settings)
-    prepare(FakeFrames(bad={4}), encoder, settings, progress=lambda *pair: told.append(pair))
+        prepare(FakeSamples(bad={4}), Fragile(encoder, 2), settings)
+    prepare(FakeSamples(bad={4}), encoder, settings, progress=lambda *pair: told.append(pair))
     assert told[-1] == (16, 16)
     assert told == sorted(told)
 
 
 def test_no_samples_are_told(encoder, settings):
     with pytest.raises(DatasetError, match="fake data has no samples"):
-        prepare(FakeFrames(count=0, held_out=0), encoder, settings)
+        prepare(FakeSamples(count=0, held_out=0), encoder, settings)
 
 
 @pytest.mark.parametrize("store", ["pictures", "controls"])
 def test_a_truncated_shard_is_named_and_made_again(encoder, settings, store):
-    cache = prepare(FakeFrames(), encoder, settings)
+    cache = prepare(FakeSamples(), encoder, settings)
     before, shard = files(settings.folder), getattr(cache, store).folder / "shard-00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-10])
     with pytest.raises(DatasetError, match=r"shard-00001.safetensors, a file of a cache, is damaged: it has \d+ bytes"):
-        open_cache(FakeFrames(), encoder, settings)
+        open_cache(FakeSamples(), encoder, settings)
     with pytest.raises(DatasetError, match="Delete this file and prepare the cache again"):
         cache.read(cache.entries(np.array([14]), np.array([0])), np.array([0]))
-    frames = FakeFrames()
-    prepare(frames, encoder, settings)
-    assert (frames.pictures, frames.reads) == (([(14, 0)], []) if store == "pictures" else ([], [(14, 0)]))
+    samples = FakeSamples()
+    prepare(samples, encoder, settings)
+    assert (samples.pictures, samples.reads) == (([(14, 0)], []) if store == "pictures" else ([], [(14, 0)]))
     assert files(settings.folder) == before
 
 
 def test_a_flipped_bit_is_found_when_its_row_is_read(encoder, settings):
-    cache = prepare(FakeFrames(tall_every=100), encoder, settings)
+    cache = prepare(FakeSamples(tall_every=100), encoder, settings)
     shard = cache.pictures.folder / "shard-00000.safetensors"
     content = bytearray(shard.read_bytes())
-    wanted = cache.read(cache.entries(np.array([1]), np.array([0])), np.array([0])).moments.numpy().tobytes()
+    wanted = cache.read(cache.entries(np.array([1]), np.array([0])), np.array([0])).mean.numpy().tobytes()
     content[content.index(wanted) + 100] ^= 1
     shard.write_bytes(content)
-    again = open_cache(FakeFrames(tall_every=100), encoder, settings)
+    again = open_cache(FakeSamples(tall_every=100), encoder, settings)
     again.read(again.entries(np.array([2]), np.array([0])), np.array([0]))
     with pytest.raises(DatasetError, match=r"shard-00000.safetensors.* is damaged: row 0 does not have the checksum"):
         again.read(again.entries(np.array([1]), np.array([0])), np.array([0]))
     with pytest.raises(DatasetError, match=r"shard-00000.safetensors.* its checksum is not the one"):
         again.verify()
     shard.unlink()
-    prepare(FakeFrames(tall_every=100), encoder, settings).verify()
+    prepare(FakeSamples(tall_every=100), encoder, settings).verify()
 
 
 def test_garbage_of_the_right_size_is_named(encoder, settings):
-    cache = prepare(FakeFrames(), encoder, settings)
+    cache = prepare(FakeSamples(), encoder, settings)
     for name in ("shard-00000.safetensors", "index.safetensors"):
         path = cache.pictures.folder / name
         path.write_bytes(b"\xff" * path.stat().st_size)
     with pytest.raises(DatasetError, match=r"index.safetensors, a file of a cache, is damaged"):
-        open_cache(FakeFrames(), encoder, settings)
+        open_cache(FakeSamples(), encoder, settings)
     with pytest.raises(DatasetError, match=r"shard-00000.safetensors, a file of a cache, is damaged"):
         cache.read(np.array([0]), np.array([0]))
 
 
 @pytest.mark.parametrize("content", ["{}", "[", '{"version": 1, "shards": 3}'])
 def test_a_broken_manifest_is_named_and_made_again(encoder, settings, content):
-    cache = prepare(FakeFrames(), encoder, settings)
+    cache = prepare(FakeSamples(), encoder, settings)
     before = files(settings.folder)
     (cache.controls.folder / "manifest.json").write_text(content)
     with pytest.raises(DatasetError, match=r"manifest.json is no manifest of a cache .* prepare the cache again"):
-        open_cache(FakeFrames(), encoder, settings)
-    prepare(FakeFrames(), Fragile(encoder, 0), settings)
+        open_cache(FakeSamples(), encoder, settings)
+    prepare(FakeSamples(), Fragile(encoder, 0), settings)
     assert files(settings.folder) == before
 
 
@@ -352,12 +364,12 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(encoder, settings, monkey
     with monkeypatch.context() as patch:
         patch.setattr("armature.files.os.fsync", full)
         with pytest.raises(DatasetError, match=rf"{victim} cannot be written \(.*No space left on device\).*goes on"):
-            prepare(FakeFrames(), encoder, settings)
+            prepare(FakeSamples(), encoder, settings)
     left = files(settings.folder)
     assert [name for name in left if name.endswith(victim) and "pictures" in name] == []
     assert not [name for name in left if name.endswith(".tmp")]
-    assert open_cache(FakeFrames(), encoder, settings) is None
-    prepare(FakeFrames(), encoder, settings).verify()
+    assert open_cache(FakeSamples(), encoder, settings) is None
+    prepare(FakeSamples(), encoder, settings).verify()
 
 
 def test_values_that_overflow_half_precision_are_told(encoder, settings):
@@ -368,4 +380,30 @@ def test_values_that_overflow_half_precision_are_told(encoder, settings):
             return mean, std
 
     with pytest.raises(DatasetError, match=r"The autoencoder answers 'sample-\d+' with values that are infinite"):
-        prepare(FakeFrames(), Loud(encoder, 9), settings)
+        prepare(FakeSamples(), Loud(encoder, 9), settings)
+
+
+def test_what_a_killed_preparation_left_half_written_is_removed_by_the_next(encoder, settings):
+    samples = FakeSamples()
+    folders = cache_folders(samples, encoder, settings)
+    script = (
+        "import os, sys; from pathlib import Path; from armature.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as path: path.write_text('half'); os._exit(9)"
+    )
+    for folder in (folders.pictures, folders.controls):
+        folder.mkdir(parents=True)
+        subprocess.run([sys.executable, "-c", script, str(folder / "shard-00000.safetensors")], check=False)
+        assert [path.suffix for path in folder.iterdir()] == [".tmp"]
+    prepare(samples, encoder, settings)
+    assert not [name for name in files(settings.folder) if name.endswith(".tmp")]
+
+
+def test_another_process_that_is_killed_is_told_and_what_is_done_stays(encoder, settings):
+    def killed():
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:4711\nmore lines")
+
+    with pytest.raises(DatasetError, match=r"Another process .* has ended \(Connection closed .*4711\)\. What is"):
+        prepare(FakeSamples(), encoder, settings, barrier=killed)
+    samples = FakeSamples()
+    prepare(samples, Fragile(encoder, 0), settings)
+    assert samples.reads == []

@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from armature.data.loader.sampler import Cut, Order, scrambled
+from armature.data.loader.sampler import BucketBatchSampler, StepLayout, scrambled
 from armature.errors import DatasetError, RecipeError
 
 BUCKETS = {(64, 64): np.arange(0, 40), (96, 64): np.arange(100, 125)}
 
 
 def take(order, count, start=0):
-    return list(itertools.islice(order.draws(start), count))
+    return list(itertools.islice(order.micro_batches(start), count))
 
 
 def values(draws):
@@ -20,7 +20,7 @@ def values(draws):
 
 
 def test_an_epoch_passes_over_every_bucket_in_whole_steps_of_one_bucket():
-    order = Order(BUCKETS, Cut(4), seed=3)
+    order = BucketBatchSampler(BUCKETS, StepLayout(4), seed=3)
     assert order.steps_per_epoch == 10 + 6
     draws = take(order, 16)
     for draw in draws:
@@ -32,7 +32,7 @@ def test_an_epoch_passes_over_every_bucket_in_whole_steps_of_one_bucket():
 
 
 def test_leftovers_are_other_samples_each_epoch():
-    order = Order({(64, 64): np.arange(11)}, Cut(8), seed=0)
+    order = BucketBatchSampler({(64, 64): np.arange(11)}, StepLayout(8), seed=0)
     seen = [set(d.numbers.tolist()) for d in take(order, 40)]
     assert len({frozenset(s) for s in seen}) > 20
     assert set.union(*seen) == set(range(11))
@@ -40,14 +40,14 @@ def test_leftovers_are_other_samples_each_epoch():
 
 @pytest.mark.parametrize("start", [1, 7, 15, 16, 17, 40])
 def test_a_later_start_is_where_the_stream_from_0_would_be(start):
-    order = Order(BUCKETS, Cut(2, accumulate=2), seed=9, variants=3)
+    order = BucketBatchSampler(BUCKETS, StepLayout(2, accumulate=2), seed=9, variants=3)
     assert values(take(order, 8, start)) == values(take(order, 8 + 2 * start))[2 * start :]
 
 
 def test_other_epochs_and_seeds_give_other_orders_and_variants():
-    order = Order(BUCKETS, Cut(4), seed=3, variants=5)
+    order = BucketBatchSampler(BUCKETS, StepLayout(4), seed=3, variants=5)
     first, second = take(order, 32)[:16], take(order, 32)[16:]
-    other = take(Order(BUCKETS, Cut(4), seed=4, variants=5), 16)
+    other = take(BucketBatchSampler(BUCKETS, StepLayout(4), seed=4, variants=5), 16)
     for one, two in itertools.combinations((first, second, other), 2):
         assert [d.numbers.tolist() for d in one] != [d.numbers.tolist() for d in two]
     variant = {n: v for d in first for n, v in zip(d.numbers.tolist(), d.variants.tolist(), strict=True)}
@@ -58,9 +58,12 @@ def test_other_epochs_and_seeds_give_other_orders_and_variants():
 
 @pytest.mark.parametrize("cut", [{"world": 2}, {"accumulate": 2}])
 def test_processes_and_passes_share_out_the_same_samples(cut):
-    whole = take(Order(BUCKETS, Cut(4), seed=1, variants=4), 20)
+    whole = take(BucketBatchSampler(BUCKETS, StepLayout(4), seed=1, variants=4), 20)
     parts = [
-        take(Order(BUCKETS, Cut(2, rank=rank, **cut), seed=1, variants=4), 20 * cut.get("accumulate", 1))
+        take(
+            BucketBatchSampler(BUCKETS, StepLayout(2, rank=rank, **cut), seed=1, variants=4),
+            20 * cut.get("accumulate", 1),
+        )
         for rank in range(cut.get("world", 1))
     ]
     slices = [d for step in zip(*parts, strict=True) for d in step]
@@ -72,7 +75,9 @@ def test_processes_and_passes_share_out_the_same_samples(cut):
 
 
 def test_a_bucket_smaller_than_a_step_repeats_its_samples_and_says_so():
-    order = Order({(64, 64): np.arange(30), (96, 64): np.arange(50, 178)}, Cut(8, accumulate=8), seed=0)
+    order = BucketBatchSampler(
+        {(64, 64): np.arange(30), (96, 64): np.arange(50, 178)}, StepLayout(8, accumulate=8), seed=0
+    )
     assert order.steps_per_epoch == 1 + 2
     assert order.notes == (
         "Bucket 64 x 64 has 30 samples and a step takes 64: they are repeated to fill one step an epoch. "
@@ -85,7 +90,9 @@ def test_a_bucket_smaller_than_a_step_repeats_its_samples_and_says_so():
 
 def test_the_order_in_which_samples_were_listed_means_nothing():
     listed = {size: numbers[::-1] for size, numbers in reversed(BUCKETS.items())}
-    assert values(take(Order(listed, Cut(4), seed=3), 20)) == values(take(Order(BUCKETS, Cut(4), seed=3), 20))
+    assert values(take(BucketBatchSampler(listed, StepLayout(4), seed=3), 20)) == values(
+        take(BucketBatchSampler(BUCKETS, StepLayout(4), seed=3), 20)
+    )
 
 
 def test_a_sample_less_moves_no_other_samples_variant():
@@ -93,7 +100,10 @@ def test_a_sample_less_moves_no_other_samples_variant():
     pairs = [
         {
             pair
-            for d in take(Order(buckets, Cut(1), seed=3, variants=7), sum(len(numbers) for numbers in buckets.values()))
+            for d in take(
+                BucketBatchSampler(buckets, StepLayout(1), seed=3, variants=7),
+                sum(len(numbers) for numbers in buckets.values()),
+            )
             for pair in zip(d.numbers, d.variants, strict=True)
         }
         for buckets in (BUCKETS, fewer)
@@ -112,11 +122,11 @@ def test_scrambled_bits_are_those_of_splitmix64():
 
 def test_nothing_to_learn_from_is_told():
     with pytest.raises(DatasetError, match="There is no usable training sample"):
-        Order({(64, 64): np.array([], np.int64)}, Cut(1), seed=0)
+        BucketBatchSampler({(64, 64): np.array([], np.int64)}, StepLayout(1), seed=0)
 
 
 def test_impossible_cuts_are_refused():
     with pytest.raises(RecipeError, match="batch 4, accumulate 1, process 2 of 2"):
-        Cut(4, rank=2, world=2)
+        StepLayout(4, rank=2, world=2)
     with pytest.raises(RecipeError, match="batch 0"):
-        Cut(0)
+        StepLayout(0)

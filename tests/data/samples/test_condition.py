@@ -8,10 +8,10 @@ from picture_folders import lines, opened, picture, png, write_folder
 
 from armature.conditions.extract import extract
 from armature.conditions.kinds import contract_for
-from armature.data.samples.draws import sample_rng
+from armature.data.samples.condition import white_on_black
+from armature.data.samples.dataset import sample_rng
 from armature.data.samples.extraction import plan_extraction
-from armature.data.samples.polarity import white_on_black
-from armature.data.sources.bad import BadSampleError
+from armature.data.sources.source import BadSampleError
 from armature.errors import DatasetError, RecipeError
 from armature.toyworld import scene
 
@@ -19,8 +19,8 @@ from armature.toyworld import scene
 def test_a_missing_map_is_extracted_from_the_frame(tmp_path):
     data = opened(write_folder(tmp_path, maps=False), kind="canny", extract={"low": 50, "high": 120}, flip="always")
     for variant in range(6):
-        framed = data.frame(1, variant)
-        assert np.array_equal(framed.control, np.asarray(extract("canny", framed.pixels, low=50, high=120)))
+        sample = data.load(1, variant)
+        assert np.array_equal(sample.control, np.asarray(extract("canny", sample.pixels, low=50, high=120)))
 
 
 def test_drawn_options_lie_in_their_range_differ_and_repeat():
@@ -43,8 +43,8 @@ def test_frames_repeat_for_the_same_variant_and_differ_between_variants():
         return opened("toyworld", count=20, resolution=128, kind="sketch", extract={"detail": (0.1, 0.9)})
 
     first, second = data(), data()
-    assert np.array_equal(first.frame(3, 2).control, second.frame(3, 2).control)
-    assert len({first.frame(3, variant).control.tobytes() for variant in range(5)}) > 2
+    assert np.array_equal(first.load(3, 2).control, second.load(3, 2).control)
+    assert len({first.load(3, variant).control.tobytes() for variant in range(5)}) > 2
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_absent_weights_stop_at_once_instead_of_making_every_sample_bad(tmp_path
     root = write_folder(tmp_path, maps=False)
     data = opened(root, extractor="pidinet", extract={"weights": str(tmp_path / "none.pth")}, bad_share=1.0)
     with pytest.raises(DatasetError, match=r"data.extractor: The weights .* are not on this machine") as caught:
-        data.frame(0)
+        data.load(0)
     assert not isinstance(caught.value, BadSampleError)
     assert len(data.bad) == 0
 
 
 def test_embedded_extractors_work_on_frames():
     data = opened("toyworld", count=4, resolution=128, kind="depth", extractor="embedded:depth")
-    assert data.frame(0).control.shape == (128, 128, 3)
+    assert data.load(0).control.shape == (128, 128, 3)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_embedded_extractors_work_on_frames():
 )
 def test_maps_have_the_channels_of_the_contract(kind, family, shape, tmp_path):
     data = opened(write_folder(tmp_path), kind=kind, family=family, stride=16, conditions="../maps", crop="centre")
-    framed = data.frame(4)
-    assert framed.control.shape == shape
-    assert framed.control.dtype == np.uint8
-    assert np.array_equal(framed.control.reshape(64, 64, -1)[..., 0], lines(4))
+    sample = data.load(4)
+    assert sample.control.shape == shape
+    assert sample.control.dtype == np.uint8
+    assert np.array_equal(sample.control.reshape(64, 64, -1)[..., 0], lines(4))
 
 
 def test_grey_levels_are_cut_where_the_contract_says_so(tmp_path):
@@ -103,11 +103,11 @@ def test_grey_levels_are_cut_where_the_contract_says_so(tmp_path):
     soft = np.zeros((64, 64), np.uint8)
     soft[20:30], soft[30:40] = 100, 180
     (tmp_path / "maps/0000.png").write_bytes(png(soft))
-    control = opened(root, conditions="../maps").frame(0).control
+    control = opened(root, conditions="../maps").load(0).control
     assert set(np.unique(control)) == {0, 255}
     assert control[25, 5] == 0
     assert control[35, 5] == 255
-    kept = opened(root, kind="softedge", conditions="../maps").frame(0).control
+    kept = opened(root, kind="softedge", conditions="../maps").load(0).control
     assert set(np.unique(kept)) == {0, 100, 180}
 
 
@@ -117,20 +117,20 @@ def test_controls_stay_red_first_for_adapters_that_take_blue_first():
     data = opened("toyworld", kind="openpose", count=20, resolution=128, family="sdxl", stride=16, contract=contract)
     first = next(seed for seed in range(100) if scene(seed).joints)
     assert data.key(0) == f"scene {first}"
-    assert np.array_equal(data.frame(0).control, scene(first).openpose)
+    assert np.array_equal(data.load(0).control, scene(first).openpose)
 
 
 def test_a_folder_of_dark_lines_is_turned_round_and_reported(tmp_path):
     root = write_folder(tmp_path)
     plain = opened(root, conditions="../maps")
-    wanted = [plain.frame(number).control for number in range(6)]
+    wanted = [plain.load(number).control for number in range(6)]
     assert plain.check().notes == ()
     for number in range(6):
         (tmp_path / f"maps/000{number}.png").write_bytes(png(255 - lines(number)))
     data = opened(root, conditions="../maps")
     assert data.dark_on_light
     assert data.fingerprint() != plain.fingerprint()
-    assert all(np.array_equal(data.frame(number).control, wanted[number]) for number in range(6))
+    assert all(np.array_equal(data.load(number).control, wanted[number]) for number in range(6))
     assert any("dark lines on light ground" in note for note in data.check().notes)
 
 
@@ -147,7 +147,7 @@ def test_one_map_the_other_way_round_is_bad(tmp_path):
     (tmp_path / "maps/0001.png").write_bytes(png(255 - lines(1)))
     data = opened(root, conditions="../maps")
     with pytest.raises(BadSampleError, match=r"0001.png.*mostly light"):
-        data.frame(1)
+        data.load(1)
 
 
 def test_paper_that_is_not_white_is_cleaned():
@@ -163,7 +163,7 @@ def test_maps_of_another_cut_of_the_picture_are_bad(tmp_path):
     (tmp_path / "maps/0000.png").write_bytes(png(lines(0, (64, 96))))
     data = opened(root, conditions="../maps")
     with pytest.raises(BadSampleError, match="map is 64 x 96 px and the picture 96 x 64 px"):
-        data.frame(0)
+        data.load(0)
 
 
 @pytest.mark.parametrize(("width", "fits"), [(102, True), (104, False), (90, True), (88, False)])
@@ -173,10 +173,10 @@ def test_maps_may_be_stretched_by_what_annotators_round(tmp_path, width, fits):
     (tmp_path / "maps/0000.png").write_bytes(png(lines(0, (width, 64))))
     data = opened(root, conditions="../maps", bad_share=1.0)
     if fits:
-        assert data.frame(0).control.any()
+        assert data.load(0).control.any()
     else:
         with pytest.raises(BadSampleError, match=f"map is {width} x 64 px and the picture 96 x 64 px"):
-            data.frame(0)
+            data.load(0)
 
 
 @pytest.mark.parametrize("kind", ["color", "seg", "openpose", "keypose"])
@@ -188,7 +188,7 @@ def test_maps_of_labels_gain_no_colour_on_their_way(tmp_path, kind, side):
     colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     drawn = colours.repeat(side // 8, 0).repeat(side // 8, 1)
     (tmp_path / "maps/0000.png").write_bytes(png(drawn))
-    control = opened(root, kind=kind, conditions="../maps", flip="never").frame(0).control
+    control = opened(root, kind=kind, conditions="../maps", flip="never").load(0).control
     assert np.array_equal(control, colours.repeat(8, 0).repeat(8, 1))
 
 
@@ -203,14 +203,14 @@ def test_foreign_palettes_are_told_in_the_report(tmp_path):
 def test_the_share_of_hand_drawn_maps_is_that_of_the_settings():
     data = opened("toyworld", count=10, resolution=128, hand_drawn=0.5, held_out=4)
     exact = opened("toyworld", count=10, resolution=128, held_out=4)
-    plain = {number: exact.frame(number).control for number in (*exact.training, *exact.held_out)}
+    plain = {number: exact.load(number).control for number in (*exact.training, *exact.held_out)}
     same = [
-        np.array_equal(data.frame(number, variant).control, plain[number])
+        np.array_equal(data.load(number, variant).control, plain[number])
         for number in data.training
         for variant in range(4)
     ]
     assert 10 <= sum(same) <= 30
-    assert all(np.array_equal(data.frame(number, 3).control, plain[number]) for number in data.held_out)
+    assert all(np.array_equal(data.load(number, 3).control, plain[number]) for number in data.held_out)
 
 
 def test_only_lines_can_be_roughened():
@@ -235,6 +235,22 @@ def test_an_extractor_that_cannot_be_had_is_tried_once(tmp_path, monkeypatch):
     data = opened(write_folder(tmp_path, maps=False), kind="canny")
     for number in range(3):
         with pytest.raises(DatasetError, match=r"^data.extractor: no weights$"):
-            data.frame(number)
+            data.load(number)
     assert len(tries) == 1
     assert not data.bad
+
+
+@pytest.mark.parametrize(
+    ("size", "good"), [((107, 100), True), ((100, 107), True), ((108, 100), False), ((100, 108), False)]
+)
+def test_maps_may_be_stretched_by_seven_percent_and_no_more(size, good, tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps/0.png").write_bytes(png(lines(0, size)))
+    (tmp_path / "0.png").write_bytes(png(picture(0, (100, 100))))
+    (tmp_path / "0.txt").write_text("a thing")
+    data = opened(tmp_path, conditions="maps", bad_share=1.0)
+    if good:
+        assert data.load(0).control.any()
+    else:
+        with pytest.raises(BadSampleError, match="other proportions"):
+            data.load(0)

@@ -6,9 +6,7 @@ from picture_folders import opened, png, write_folder
 from PIL import Image
 
 from armature.conditions.picture.fit import fit_values, resize
-from armature.data.samples.buckets import make_buckets
-from armature.data.samples.crop import Window, place_window
-from armature.data.samples.flip import may_flip
+from armature.data.samples.crop import Crop, make_buckets, may_flip, place_crop
 from armature.errors import RecipeError
 
 RNG = np.random.default_rng
@@ -55,16 +53,16 @@ def test_a_marker_lands_on_the_same_place_in_picture_and_map(crop, mirrored, siz
     marked = np.zeros((height, width, 3), np.uint8)
     marked[height // 2 - 4 : height // 2 + 4, width // 2 + 2 : width // 2 + 10] = 255
     # The map is twice as large as the picture.
-    window = place_window(size, (64, 64), crop, mirrored, RNG(3))
-    frame = window.cut(marked, "picture")
-    double = window.cut(marked.repeat(2, 0).repeat(2, 1), "label")
+    crop_ = place_crop(size, (64, 64), crop, mirrored, RNG(3))
+    frame = crop_.apply(marked, "picture")
+    double = crop_.apply(marked.repeat(2, 0).repeat(2, 1), "label")
     assert frame.shape == double.shape == (64, 64, 3)
     places = [np.argwhere(cut[..., 0] > 127).mean(axis=0) for cut in (frame, double)]
     assert np.abs(places[0] - places[1]).max() < 1.5
 
 
 def test_windows_lie_inside_and_vary():
-    corners = {place_window((400, 100), (64, 64), "random", False, RNG(seed)).left for seed in range(50)}
+    corners = {place_crop((400, 100), (64, 64), "random", False, RNG(seed)).left for seed in range(50)}
     assert len(corners) > 20
     assert min(corners) >= 0
     assert max(corners) <= 256 - 64
@@ -75,28 +73,28 @@ def test_label_maps_keep_exactly_their_colours():
     rows = np.repeat(np.repeat(colours[np.arange(30) % 6].reshape(5, 6, 3), 25, 0), 25, 1)
     for bucket in ((64, 64), (320, 320)):
         for mirrored in (False, True):
-            cut = place_window((150, 125), bucket, "centre", mirrored, RNG(0)).cut(rows, "label")
+            cut = place_crop((150, 125), bucket, "centre", mirrored, RNG(0)).apply(rows, "label")
             assert {tuple(c) for c in cut.reshape(-1, 3)} == {tuple(c) for c in colours}
 
 
 def test_lines_stay_two_tones_and_survive_shrinking():
     fine = np.zeros((512, 512), np.uint8)
     fine[100, :] = fine[:, 333] = 255
-    cut = place_window((512, 512), (64, 64), "centre", False, RNG(0)).cut(fine, "line")
+    cut = place_crop((512, 512), (64, 64), "centre", False, RNG(0)).apply(fine, "line")
     assert set(np.unique(cut)) == {0, 255}
     assert (cut.max(axis=1) == 255).all()
     assert (cut.max(axis=0) == 255).all()
 
 
 def test_sdxl_is_told_the_corner_of_the_picture_as_it_is_shown():
-    wide = Window((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=False)
+    wide = Crop((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=False)
     assert wide.corner == (0, 40)
     shown = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    assert wide.cut(shown, "label")[0].tolist() == list(range(40, 104))
-    mirror = Window((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=True)
+    assert wide.apply(shown, "label")[0].tolist() == list(range(40, 104))
+    mirror = Crop((100, 400), (64, 256), (64, 64), top=0, left=40, mirrored=True)
     assert mirror.corner == (0, 256 - 64 - 40)
-    assert np.array_equal(mirror.cut(shown, "label"), shown[:, ::-1][:, mirror.corner[1] : mirror.corner[1] + 64])
-    assert np.array_equal(mirror.cut(shown, "label"), mirror.cut_mirrored(shown[:, ::-1], "label"))
+    assert np.array_equal(mirror.apply(shown, "label"), shown[:, ::-1][:, mirror.corner[1] : mirror.corner[1] + 64])
+    assert np.array_equal(mirror.apply(shown, "label"), mirror.apply_to_mirrored(shown[:, ::-1], "label"))
 
 
 def test_sdxl_conditioning_of_a_portrait(tmp_path):
@@ -105,11 +103,11 @@ def test_sdxl_conditioning_of_a_portrait(tmp_path):
     (tmp_path / "maps/0000.png").write_bytes(png(np.zeros((300, 200), np.uint8)))
     data = opened(root, conditions="../maps", family="sdxl", stride=16, resolution=128, crop="centre")
     width, height = data.bucket(0)
-    framed = data.frame(0)
+    sample = data.load(0)
     assert (width, height) == (96, 160)
-    assert framed.original == (300, 200)
-    assert framed.target == framed.pixels.shape[:2] == (160, 96)
-    assert framed.corner == (0, (round(200 * 160 / 300) - 96) // 2)
+    assert sample.original == (300, 200)
+    assert sample.target == sample.pixels.shape[:2] == (160, 96)
+    assert sample.corner == (0, (round(200 * 160 / 300) - 96) // 2)
 
 
 def test_a_turned_portrait_gets_the_portrait_bucket(tmp_path):
@@ -120,8 +118,8 @@ def test_a_turned_portrait_gets_the_portrait_bucket(tmp_path):
     data = opened(tmp_path, kind="color")
     width, height = data.bucket(0)
     assert width < height
-    assert data.frame(0).pixels.shape == (height, width, 3)
-    assert data.frame(0).original == (192, 96)
+    assert data.load(0).pixels.shape == (height, width, 3)
+    assert data.load(0).original == (192, 96)
 
 
 def test_small_samples_are_counted_and_named(tmp_path):
@@ -154,15 +152,15 @@ def test_half_of_the_training_samples_are_mirrored(tmp_path):
     plain = opened(root, conditions="../maps", flip="never", crop="centre")
     mirrored = 0
     for number in data.training:
-        still = plain.frame(number)
+        still = plain.load(number)
         for variant in range(10):
-            framed = data.frame(number, variant)
-            same = np.array_equal(framed.pixels, still.pixels)
-            assert same == np.array_equal(framed.control, still.control)
+            sample = data.load(number, variant)
+            same = np.array_equal(sample.pixels, still.pixels)
+            assert same == np.array_equal(sample.control, still.control)
             if not same:
                 mirrored += 1
-                assert np.array_equal(framed.pixels, still.pixels[:, ::-1])
-                assert np.array_equal(framed.control, still.control[:, ::-1])
+                assert np.array_equal(sample.pixels, still.pixels[:, ::-1])
+                assert np.array_equal(sample.control, still.control[:, ::-1])
     assert 15 <= mirrored <= 45
 
 

@@ -1,4 +1,4 @@
-"""The whole way: bad samples named and counted, held-out samples apart, frames repeatable, the report for a dry run."""
+"""The whole way: bad samples named and counted, held-out ones apart, all repeatable, the report for a dry run."""
 
 import os
 import struct
@@ -10,7 +10,7 @@ import pytest
 from picture_folders import opened, picture, png, write_folder
 from PIL import Image
 
-from armature.data.sources.bad import BadSampleError
+from armature.data.sources.source import BadSampleError
 from armature.errors import DatasetError
 
 
@@ -66,16 +66,16 @@ def test_each_sort_of_bad_sample_is_named_counted_and_left_out(how, tmp_path):
     root = write_folder(tmp_path, 24)
     spoil(tmp_path, how)
     data = opened(root, conditions="../maps")
-    frames = []
+    samples = []
     for number in data.training:
         try:
-            frames.append(data.frame(number).key)
+            samples.append(data.load(number).key)
         except BadSampleError:
             continue
-    assert len(frames) == 23
-    assert "0001.png" not in frames
-    assert list(data.bad.found) == ["0001.png"]
-    problem = data.bad.found["0001.png"]
+    assert len(samples) == 23
+    assert "0001.png" not in samples
+    assert list(data.bad.by_key) == ["0001.png"]
+    problem = data.bad.by_key["0001.png"]
     assert problem.sort == sort
     with pytest.raises(DatasetError, match=words):
         raise DatasetError(problem.reason)
@@ -89,7 +89,7 @@ def test_strict_stops_at_the_first_bad_sample(how, tmp_path):
     root = write_folder(tmp_path, 24)
     spoil(tmp_path, how)
     with pytest.raises(DatasetError, match=r"data.strict is set, and sample '0001.png'") as caught:
-        opened(root, conditions="../maps", strict=True).frame(1)
+        opened(root, conditions="../maps", strict=True).load(1)
     assert not isinstance(caught.value, BadSampleError)
 
 
@@ -114,9 +114,9 @@ def test_too_many_truncated_pictures_stop_while_framing(tmp_path):
     data = opened(root, kind="color")
     for _ in range(3):  # the same one again is not another one
         with pytest.raises(BadSampleError):
-            data.frame(2)
+            data.load(2)
     with pytest.raises(DatasetError, match=r"2 of 24 samples .* 0.05 allows") as caught:
-        data.frame(5)
+        data.load(5)
     assert not isinstance(caught.value, BadSampleError)
 
 
@@ -152,11 +152,11 @@ def test_held_out_samples_have_one_frame(tmp_path):
     root = write_folder(tmp_path, 20)
     data = opened(root, kind="color", held_out=8, flip="always", crop="random", extract={"block": (4, 16)})
     for number in data.held_out:
-        first, other = data.frame(number, 0), data.frame(number, 7)
+        first, other = data.load(number, 0), data.load(number, 7)
         assert np.array_equal(first.pixels, other.pixels)
         assert np.array_equal(first.control, other.control)
     changed = [
-        not np.array_equal(data.frame(number, 0).pixels, data.frame(number, variant).pixels)
+        not np.array_equal(data.load(number, 0).pixels, data.load(number, variant).pixels)
         for number in data.training
         for variant in (1, 2)
     ]
@@ -168,7 +168,7 @@ def test_toyworld_holds_out_scenes_that_training_never_draws():
     assert list(data.training) == list(range(30))
     assert [data.key(number) for number in data.held_out] == [f"scene {10_000_000 + n}" for n in range(6)]
     assert data.bucket(0) == (128, 128)
-    small = opened("toyworld", count=4, resolution=64).frame(0)
+    small = opened("toyworld", count=4, resolution=64).load(0)
     assert small.pixels.shape == (64, 64, 3)
     assert set(np.unique(small.control)) <= {0, 255}
 
@@ -185,9 +185,9 @@ def test_every_frame_has_the_size_of_its_bucket(tmp_path):
     buckets = set()
     for number in data.training:
         width, height = data.bucket(number)
-        framed = data.frame(number)
-        assert framed.pixels.shape == (height, width, 3)
-        assert framed.control.shape == (height, width)
+        sample = data.load(number)
+        assert sample.pixels.shape == (height, width, 3)
+        assert sample.control.shape == (height, width)
         buckets.add((width, height))
     report = data.check()
     assert {size for size, _ in report.buckets} == buckets
@@ -221,31 +221,31 @@ def test_the_fingerprint_follows_everything_that_changes_frames(change, tmp_path
     assert (other.pictures == same.pictures) == (set(change) <= {"extract", "hand_drawn", "kind"})
 
 
-def test_a_picture_is_that_of_its_frame_and_needs_no_map(tmp_path):
+def test_a_sample_without_its_control_has_the_same_picture_and_needs_no_map(tmp_path):
     data = opened(write_folder(tmp_path), conditions="../maps", flip="always", bad_share=0.5)
-    framed, picture = data.frame(2, 3), data.picture(2, 3)
-    assert np.array_equal(picture.pixels, framed.pixels)
-    assert (picture.key, picture.caption, picture.corner) == (framed.key, framed.caption, framed.corner)
+    sample, picture = data.load(2, 3), data.load(2, 3, with_control=False)
+    assert np.array_equal(picture.pixels, sample.pixels)
+    assert (picture.key, picture.caption, picture.corner) == (sample.key, sample.caption, sample.corner)
     (tmp_path / "maps/0002.png").write_bytes(b"no picture")
-    assert np.array_equal(data.picture(2, 3).pixels, framed.pixels)
+    assert np.array_equal(data.load(2, 3, with_control=False).pixels, sample.pixels)
     assert not data.bad
     with pytest.raises(BadSampleError, match="Its map"):
-        data.frame(2, 3)
+        data.load(2, 3)
 
 
 def test_frames_do_not_depend_on_global_random_state(tmp_path):
     data = opened(write_folder(tmp_path), kind="color", flip="always")
-    first = data.frame(1, 4)
+    first = data.load(1, 4)
     np.random.seed(1)
     np.random.random(3)
-    assert np.array_equal(data.frame(1, 4).pixels, first.pixels)
+    assert np.array_equal(data.load(1, 4).pixels, first.pixels)
 
 
 def test_threads_get_the_frames_that_one_would(tmp_path):
     data = opened(write_folder(tmp_path, 12, maps=False), kind="canny", flip="always")
-    alone = [data.frame(number, 1) for number in data.training]
+    alone = [data.load(number, 1) for number in data.training]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda number: data.frame(number, 1), data.training))
+        together = list(pool.map(lambda number: data.load(number, 1), data.training))
     for one, other in zip(alone, together, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
         assert np.array_equal(one.control, other.control)

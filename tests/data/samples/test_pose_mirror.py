@@ -5,7 +5,7 @@ import pytest
 from picture_folders import opened, png, write_folder
 
 from armature.conditions.pose.mirror import mirrored_openpose
-from armature.data.sources.toyworld import ToyworldSource
+from armature.data.sources.formats.toyworld import ToyworldSource
 from armature.errors import DatasetError
 from armature.toyworld import scene
 
@@ -37,6 +37,6 @@ def test_toyworld_poses_are_drawn_from_mirrored_joints():
         assert apart(sample.mirrored, sample.condition[:, ::-1]).sum() > 0.2 * (other.max(axis=-1) > 0).sum()
     data = opened("toyworld", kind="openpose", count=60, resolution=128, flip="always")
     number = next(n for n in range(12) if source.read(n).condition.any())
-    variants = [data.frame(number, variant).control for variant in range(12)]
+    variants = [data.load(number, variant).control for variant in range(12)]
     assert any(np.array_equal(control, source.read(number).mirrored) for control in variants)
     assert any(np.array_equal(control, source.read(number).condition) for control in variants)

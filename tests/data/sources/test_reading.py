@@ -6,9 +6,8 @@ from picture_folders import lines, picture, settings, write_folder
 from PIL import Image
 
 from armature.conditions.picture.reading import read_picture
-from armature.data.sources.byte_source import FilePart
 from armature.data.sources.open import open_source
-from armature.data.sources.reading import read_upright, upright_size
+from armature.data.sources.reading import FileBytes, read_upright, upright_size
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
@@ -59,6 +58,6 @@ def test_every_mode_is_read_as_the_library_reads_pictures_elsewhere(suffix, mode
     if mode == "RGBA":
         image.putalpha(Image.fromarray(lines(0)))
     image.save(path)
-    found = read_upright(FilePart(path))
+    found = read_upright(FileBytes(path))
     assert np.array_equal(found.pixels, np.asarray(read_picture(path)))
-    assert upright_size(FilePart(path)) == image.size
+    assert upright_size(FileBytes(path)) == image.size

@@ -20,9 +20,9 @@ from picture_folders import (
 )
 from PIL import Image
 
-from armature.data.sources.bad import BadSampleError
+from armature.data.sources.formats.toyworld import HELD_OUT, ToyworldSource
 from armature.data.sources.open import find_format, open_source
-from armature.data.sources.toyworld import HELD_OUT, ToyworldSource
+from armature.data.sources.source import BadSampleError
 from armature.errors import DatasetError, RecipeError
 from armature.toyworld import scene
 

@@ -6,22 +6,29 @@ of several kinds, and trials with other extractors, share the first, and other b
 
 from __future__ import annotations
 
-import hashlib
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from armature.bases.text import TextStates
-from armature.data.cache.manifest import VERSION, Holds
-from armature.data.cache.store import EMPTY, Store, load_tensors
-from armature.data.encoding.batch import StoredBatch, stack_controls
+from armature.data.cache.manifest import VERSION, Holds, Manifest
+from armature.data.cache.shard import Shard, check_size, damaged
+from armature.data.encoding.batch import EncodedBatch, stack_controls
 from armature.data.encoding.encoder import Encoder
-from armature.data.samples.attempt import Failure
-from armature.data.samples.sample import Frames
+from armature.data.samples.sample import CroppedSamples, Failure
 from armature.data.settings import CacheSettings
 from armature.errors import DatasetError
+from armature.files import Digest, file_digest
+
+INDEX = "index.safetensors"
+EMPTY = "empty.safetensors"
+_OPEN_SHARDS = 256
 
 
 @dataclass(frozen=True)
@@ -36,33 +43,90 @@ class CacheFolders:
         return self.pictures if holds == "pictures" else self.controls
 
 
-def cache_folders(frames: Frames, encoder: Encoder, settings: CacheSettings) -> CacheFolders:
+def cache_folders(samples: CroppedSamples, encoder: Encoder, settings: CacheSettings) -> CacheFolders:
     """Where the cache of these samples, this base and these settings lies.
 
     A name changes with everything that decides the content, and with nothing else. Of both: which samples are there and
-    which of them are held out, their frames, the number of variants, the format. Of pictures also the encoders' weights
+    which of them are held out, their crops, the number of variants, the format. Of pictures also the encoders' weights
     and precision; of controls the maps and how they are made.
     """
-    found = frames.fingerprint()
+    content = samples.fingerprint()
     folder = Path(settings.folder).expanduser()
-    pictures = _name(frames, settings, found.pictures, encoder.identity(), str(encoder.text_dtype))
-    return CacheFolders(folder / f"pictures-{pictures}", folder / f"controls-{_name(frames, settings, found.whole)}")
+    pictures = _name(samples, settings, content.pictures, encoder.identity(), str(encoder.text_dtype))
+    return CacheFolders(folder / f"pictures-{pictures}", folder / f"controls-{_name(samples, settings, content.whole)}")
 
 
-def open_cache(frames: Frames, encoder: Encoder, settings: CacheSettings) -> Cache | None:
-    """The finished cache of these samples, or None when it is not there yet or not finished.
+class Store:
+    """The rows of one finished folder, numbered as they lie.
 
-    Raises DatasetError when it was finished and a file of it is missing or has another size by now.
+    folder, manifest: where it lies, what it says about itself. number, variant, place, shard: (rows,) of each row; see
+    ShardPlan. held: (rows,) bool, whether it is of a held-out sample.
+    Raises DatasetError, which names the file, when one is missing or has another size than was written.
     """
-    folders = cache_folders(frames, encoder, settings)
-    pictures, controls = Store.finished(folders.pictures), Store.finished(folders.controls)
-    return None if pictures is None or controls is None else Cache(pictures, controls)
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        for written in manifest.files():
+            check_size(folder / written.file, written.size)
+        self.folder, self.manifest = folder, manifest
+        index = load_tensors(folder / INDEX)
+        self.number, self.variant, self.place, self.shard, self._row = (
+            index[name].numpy() for name in ("number", "variant", "place", "shard", "row")
+        )
+        self.held = np.array([shard.split == "held_out" for shard in manifest.shards], bool)[self.shard]
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def finished(cls, folder: Path) -> Store | None:
+        """The store in a folder, or None when there is none or it is not finished.
+
+        Raises DatasetError when it was finished and a file of it is missing or has another size by now.
+        """
+        manifest = Manifest.read(folder)
+        return None if manifest is None else cls(folder, manifest)
+
+    @classmethod
+    def whole(cls, folder: Path) -> Store | None:
+        """The same, and None when anything is damaged, which is made again."""
+        try:
+            return cls.finished(folder)
+        except DatasetError:
+            # The message would tell the user to ask for just that.
+            return None
+
+    def keys(self, variants: int) -> np.ndarray:
+        """(rows,) int64 that tell sample and variant apart, the same in every store of so many variants."""
+        return self.number.astype(np.int64) * variants + self.variant
+
+    def at(self, row: int) -> tuple[Shard, int]:
+        """The opened shard of a row, and its row there. Safe to call from several threads."""
+        return self._opened(int(self.shard[row])), int(self._row[row])
+
+    def verify(self) -> None:
+        """Read everything and compare the checksums. Raises DatasetError that names the first damaged file."""
+        for written in self.manifest.files():
+            path = self.folder / written.file
+            check_size(path, written.size)
+            if file_digest(path) != written.checksum:
+                raise damaged(path, "its checksum is not the one that was written")
+
+    def _opened(self, number: int) -> Shard:
+        with self._lock:
+            if number in self._open:
+                self._open.move_to_end(number)
+                return self._open[number]
+            written = self.manifest.shards[number].written
+            assert written is not None  # the index names only shards that have rows
+            shard = self._open[number] = Shard(self.folder / written.file, written.size)
+            if len(self._open) > _OPEN_SHARDS:
+                self._open.popitem(last=False)
+            return shard
 
 
 class Cache:
     """A finished cache: the samples, in the variants, that both of its stores have.
 
-    pictures, controls: of the same frames. variants: framings of each sample.
+    pictures, controls: of the same samples. variants: of each sample.
     """
 
     def __init__(self, pictures: Store, controls: Store) -> None:
@@ -90,7 +154,7 @@ class Cache:
 
     @property
     def failed(self) -> tuple[Failure, ...]:
-        """Every framing that could not be made, once."""
+        """Every variant that could not be made, once."""
         both = (*self.pictures.manifest.failed, *self.controls.manifest.failed)
         return tuple({(failure.number, failure.variant): failure for failure in both}.values())
 
@@ -99,11 +163,11 @@ class Cache:
         return self._by_bucket(self._known, self._shard[self._sorted[self._first]])
 
     def held_out(self) -> dict[tuple[int, int], np.ndarray]:
-        """Entries, for `read`, of the held-out samples by bucket (width, height), in the frames' order."""
+        """Entries, for `read`, of the held-out samples by bucket (width, height), in the samples' order."""
         return self._by_bucket(self._held, self._shard[self._held])
 
     def places(self, entries: np.ndarray) -> np.ndarray:
-        """Where the samples of these entries stand in `Frames.training` or `Frames.held_out`."""
+        """Where the samples of these entries stand in `CroppedSamples.training` or `.held_out`."""
         return self._place[entries]
 
     def entries(self, numbers: np.ndarray, variants: np.ndarray) -> np.ndarray:
@@ -116,20 +180,23 @@ class Cache:
             raise DatasetError(f"The cache {self.pictures.folder} has no training sample {numbers[unknown][0]}.")
         return self._sorted[self._first[at] + variants % self._count[at]]
 
-    def read(self, entries: np.ndarray, positions: np.ndarray) -> StoredBatch:
-        """Read n samples of one bucket; nothing else of their shards is read. positions: see EncodedBatch.
+    def read(self, entries: np.ndarray, positions: np.ndarray) -> EncodedBatch:
+        """Read n samples of one bucket as they are stored; nothing else of their shards is read.
 
-        Safe to call from several threads. Raises DatasetError, which names the file, for damaged data.
+        positions: see EncodedBatch. Safe to call from several threads. Raises DatasetError, which names the file, for
+        damaged data.
         """
         rows = [self.pictures.at(row) for row in self._picture_row[entries]]
         controls = [self.controls.at(row) for row in self._control_row[entries]]
         texts = [shard.text(row) for shard, row in rows]
         pooled = [p for _, p in texts if p is not None]
         times = [t for t in (shard.time_ids(row) for shard, row in rows) if t is not None]
-        return StoredBatch(
+        moments = [shard.moments(row) for shard, row in rows]
+        return EncodedBatch(
             keys=[shard.key(row) for shard, row in rows],
             positions=torch.from_numpy(positions.astype(np.int64)),
-            moments=torch.stack([shard.moments(row) for shard, row in rows]),
+            mean=torch.stack([mean for mean, _ in moments]),
+            std=torch.stack([std for _, std in moments]),
             text=TextStates(torch.stack([t for t, _ in texts]), torch.stack(pooled) if pooled else None),
             control=torch.from_numpy(_same_channels([shard.control(row) for shard, row in controls])),
             time_ids=torch.stack(times) if times else None,
@@ -147,12 +214,9 @@ class Cache:
         return {size: values[which[shards] == at] for at, size in enumerate(sizes)}
 
 
-def _name(frames: Frames, settings: CacheSettings, *words: str) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((VERSION, *words, settings.variants)).encode())
-    for numbers in (frames.training, frames.held_out):
-        digest.update(np.fromiter(numbers, "<i8", len(numbers)).tobytes() + b"|")
-    return digest.hexdigest()
+def _name(samples: CroppedSamples, settings: CacheSettings, *words: str) -> str:
+    numbers = (np.fromiter(part, "<i8", len(part)).tobytes() for part in (samples.training, samples.held_out))
+    return Digest(VERSION, *words, settings.variants, *numbers).hex
 
 
 def _same_channels(maps: list[np.ndarray]) -> np.ndarray:
@@ -160,3 +224,12 @@ def _same_channels(maps: list[np.ndarray]) -> np.ndarray:
     if len({m.shape[0] for m in maps}) == 1:
         return np.stack(maps)
     return stack_controls([m[0] if m.shape[0] == 1 else m.transpose(1, 2, 0) for m in maps])
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """A small file of a store, in memory. Raises DatasetError when it cannot be read."""
+    try:
+        # Cloned, because what load_file gives may still lie in the file.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise damaged(path, str(error)) from error

@@ -1,24 +1,76 @@
-"""What a cache says about itself: its shards, their sizes and checksums, and the samples that failed."""
+"""What is to lie in a cache, shard by shard, and what the cache says about itself when it does."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from armature.data.cache.files import write_text
-from armature.data.cache.shard_plan import Part
-from armature.data.samples.attempt import Failure
-from armature.data.sources.bad import Problem
-from armature.errors import DatasetError
+import numpy as np
+from safetensors import SafetensorError
 
-VERSION = 2
+from armature.data.samples.sample import CroppedSamples, Failure, by_bucket
+from armature.data.sources.source import Problem
+from armature.errors import DatasetError
+from armature.files import Digest, file_digest, replacing
+
+VERSION = 3
 MANIFEST = "manifest.json"
 
 # A cache has two stores: what the base's encoders say of pictures and captions, and the control maps.
 Holds = Literal["pictures", "controls"]
+SplitName = Literal["training", "held_out"]
+
+
+@dataclass(frozen=True, eq=False)
+class ShardPlan:
+    """One file of a cache, n rows of one bucket (width, height).
+
+    numbers, variants: of each row. places: where the number stands in `CroppedSamples.training` or `.held_out`. All
+    (n,) int64; the variants of a sample lie side by side.
+    """
+
+    split: SplitName
+    bucket: tuple[int, int]
+    numbers: np.ndarray
+    variants: np.ndarray
+    places: np.ndarray
+
+    @property
+    def rows(self) -> list[tuple[int, int]]:
+        """Number and variant of each row."""
+        return list(zip(self.numbers.tolist(), self.variants.tolist(), strict=True))
+
+    def digest(self) -> str:
+        """Tells whether a file on disk was made by this plan."""
+        rows = (array.astype("<i8").tobytes() for array in (self.numbers, self.variants, self.places))
+        return Digest(self.split, *self.bucket, *rows).hex
+
+
+def plan_shards(samples: CroppedSamples, variants: int, rows: int) -> list[ShardPlan]:
+    """All shards of a cache: the training samples in all variants, then the held-out ones in variant 0.
+
+    rows: most rows of a shard; a sample's variants are never torn apart, even where there are more of them.
+    """
+    training = _plan_split(samples, "training", samples.training, variants, rows)
+    return training + _plan_split(samples, "held_out", samples.held_out, 1, rows)
+
+
+def _plan_split(
+    samples: CroppedSamples, split: SplitName, numbers: Sequence[int], variants: int, rows: int
+) -> list[ShardPlan]:
+    plans = []
+    all_numbers = np.fromiter(numbers, np.int64, len(numbers))
+    at_once = max(1, rows // variants)
+    for bucket, places in by_bucket(samples, numbers).items():
+        for first in range(0, len(places), at_once):
+            chosen = np.repeat(places[first : first + at_once].astype(np.int64), variants)
+            drawn = np.tile(np.arange(variants, dtype=np.int64), len(chosen) // variants)
+            plans.append(ShardPlan(split, bucket, all_numbers[chosen], drawn, chosen))
+    return plans
 
 
 @dataclass(frozen=True)
@@ -29,6 +81,16 @@ class Written:
     size: int
     checksum: str
 
+    @classmethod
+    def of(cls, path: Path) -> Written:
+        """Of a file that was just written. Raises DatasetError when it cannot be read back."""
+        try:
+            return cls(path.name, path.stat().st_size, file_digest(path))
+        except OSError as error:
+            raise DatasetError(
+                f"{path} cannot be read back ({error.strerror}); check the disk and start again."
+            ) from error
+
 
 @dataclass(frozen=True)
 class ShardRecord:
@@ -38,7 +100,7 @@ class ShardRecord:
     """
 
     written: Written | None
-    part: Part
+    split: SplitName
     bucket: tuple[int, int]
     plan: str
     rows: int
@@ -79,7 +141,7 @@ class Manifest:
 
     @property
     def failed(self) -> tuple[Failure, ...]:
-        """Every framing that could not be made."""
+        """Every variant that could not be made."""
         return tuple(failure for shard in self.shards for failure in shard.failed)
 
     def files(self) -> Sequence[Written]:
@@ -89,7 +151,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it whole. Raises DatasetError when that fails."""
-        write_text(folder / MANIFEST, json.dumps(asdict(self), indent=1) + "\n")
+        _write_json(folder / MANIFEST, self)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -121,7 +183,7 @@ def record_path(folder: Path, number: int) -> Path:
 
 def write_record(folder: Path, number: int, record: ShardRecord) -> None:
     """Say that a shard is whole. Raises DatasetError when that cannot be written."""
-    write_text(record_path(folder, number), json.dumps(asdict(record), indent=1) + "\n")
+    _write_json(record_path(folder, number), record)
 
 
 def read_record(folder: Path, number: int, plan: str) -> ShardRecord | None:
@@ -132,3 +194,25 @@ def read_record(folder: Path, number: int, plan: str) -> ShardRecord | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if there and record.plan == plan else None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """`armature.files.replacing` for a file of a cache, whose folder is made.
+
+    Raises DatasetError, which names the file, when the disk is full or refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            yield temporary
+    except (OSError, SafetensorError) as error:
+        raise DatasetError(
+            f"{path} cannot be written ({error}). Nothing half-written counts as done: make room or choose another "
+            "cache.folder, and start again; it goes on with what is missing."
+        ) from error
+
+
+def _write_json(path: Path, content: Manifest | ShardRecord) -> None:
+    with writing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(content), indent=1) + "\n", encoding="utf-8")

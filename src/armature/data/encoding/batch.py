@@ -1,4 +1,4 @@
-"""Samples as they are stored -> a batch as a step wants it."""
+"""A batch of encoded samples: as it is stored, and as a step wants it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from armature.bases.text import TextStates
 from armature.conditions.contract import InputContract
-from armature.data.samples.sample import Picture
+from armature.data.samples.sample import CroppedSample
 from armature.errors import DatasetError
 
 
@@ -23,7 +23,7 @@ class EncodedBatch:
     over all processes; randomness of a step derives from it alone.
     mean, std: (n, c, h, w) of the autoencoder's posterior, already scaled. text: of their captions.
     control: (n, channels, 8h, 8w) in the contract's range. time_ids: (n, 6) for SDXL (original, corner, target), else
-    None.
+    None. As it is stored, its numbers are of half precision, and control is (n, 1 or 3, 8h, 8w) uint8, red first.
     """
 
     keys: Sequence[str]
@@ -34,23 +34,7 @@ class EncodedBatch:
     control: Tensor
     time_ids: Tensor | None
 
-
-@dataclass(frozen=True, eq=False)
-class StoredBatch:
-    """n samples in the small types in which they are stored and sent to a device.
-
-    moments: (n, 2c, h, w), mean then standard deviation. control: (n, 1 or 3, 8h, 8w) uint8. The rest as in
-    EncodedBatch.
-    """
-
-    keys: Sequence[str]
-    positions: Tensor
-    moments: Tensor
-    text: TextStates
-    control: Tensor
-    time_ids: Tensor | None
-
-    def pinned(self, device: torch.device) -> StoredBatch:
+    def pinned(self, device: torch.device) -> EncodedBatch:
         """The same in page-locked memory, from which a GPU copies while it computes; itself for other devices."""
         if device.type != "cuda":
             return self
@@ -59,20 +43,19 @@ class StoredBatch:
         pooled = None if self.text.pooled is None else self.text.pooled.pin_memory()
         return replace(
             self,
-            moments=self.moments.pin_memory(),
+            mean=self.mean.pin_memory(),
+            std=self.std.pin_memory(),
             text=TextStates(self.text.states.pin_memory(), pooled),
             control=self.control.pin_memory(),
             time_ids=None if self.time_ids is None else self.time_ids.pin_memory(),
         )
 
-    def encoded(self, contract: InputContract, device: torch.device) -> EncodedBatch:
-        """The batch on a device, all numbers in float32 (positions stay int64, on the CPU)."""
-        mean, std = _there(self.moments, device).chunk(2, 1)
-        return EncodedBatch(
-            keys=self.keys,
-            positions=self.positions,
-            mean=mean,
-            std=std,
+    def ready(self, contract: InputContract, device: torch.device) -> EncodedBatch:
+        """A stored batch as a step wants it: on a device, all numbers in float32 (positions stay int64, on the CPU)."""
+        return replace(
+            self,
+            mean=_there(self.mean, device),
+            std=_there(self.std, device),
             text=float_states(self.text, device),
             control=control_tensor(self.control, contract, device),
             time_ids=None if self.time_ids is None else _there(self.time_ids, device),
@@ -114,9 +97,10 @@ def stack_controls(maps: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.repeat(m[None], 3, 0) if m.ndim == 2 else m.transpose(2, 0, 1) for m in maps])
 
 
-def time_ids_of(pictures: Sequence[Picture]) -> np.ndarray:
+def time_ids_of(samples: Sequence[CroppedSample]) -> Tensor:
     """SDXL's size conditioning, (n, 6) int32: original (height, width), crop corner (top, left), target size."""
-    return np.array([[*f.original, *f.corner, *f.target] for f in pictures], np.int32).reshape(-1, 6)
+    rows = [[*sample.original, *sample.corner, *sample.target] for sample in samples]
+    return torch.tensor(rows, dtype=torch.int32).reshape(-1, 6)
 
 
 def _there(tensor: Tensor, device: torch.device) -> Tensor:

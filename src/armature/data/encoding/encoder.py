@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from armature.bases.families import Family
 from armature.bases.latents import encode
 from armature.bases.open import Base
 from armature.bases.text import Note, TextEncoders, TextStates
-from armature.data.encoding.identity import encoder_digest
+from armature.files import Digest
 
 # Pictures that pass through the autoencoder together: as many as hold this many pixels, four of 1024 x 1024.
 _PIXELS_AT_ONCE = 4 * 1024 * 1024
+# What of the autoencoder takes part in encoding; another decoder makes no other latents.
+_VAE_PARTS = ("encoder.", "quant_conv.")
+_VAE_SETTINGS = ("scaling_factor", "shift_factor", "latents_mean", "latents_std", "force_upcast")
 
 
 class Encoder:
@@ -78,18 +83,13 @@ class Encoder:
     def release(self) -> None:
         """Move autoencoder and text encoders to the CPU, so that training has the device's memory to itself.
 
-        The base's pipeline then has parts on two devices; `restore` brings them back, for previews.
+        The base's pipeline then has parts on two devices.
         """
         self._full = None
         for module in self._modules():
             module.to("cpu")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def restore(self) -> None:
-        """Undo `release`."""
-        for module in self._modules():
-            module.to(self.device)
 
     def _modules(self) -> list[nn.Module]:
         return [self._vae, *(encoder for _, encoder in self._texts.pairs)]
@@ -99,3 +99,33 @@ class Encoder:
         if self._full is None:
             self._full = self._base.autoencoder(without="decoder")
         return self._full
+
+
+def encoder_digest(pipeline: Any, family: Family) -> str:
+    """32 hexadecimal digits of what tells encoders apart: all weights that encode, their precision and the settings.
+
+    pipeline: of diffusers, of that family.
+    """
+    digest = Digest()
+    settings: dict[str, Any] = {name: pipeline.vae.config.get(name) for name in _VAE_SETTINGS}
+    settings["zero"] = bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", False))
+    _add_weights(digest, pipeline.vae, _VAE_PARTS)
+    for suffix in family.text.encoders:
+        tokenizer = getattr(pipeline, f"tokenizer{suffix}")
+        settings[f"length{suffix}"] = tokenizer.model_max_length
+        settings[f"vocabulary{suffix}"] = sorted(tokenizer.get_vocab().items())
+        settings[f"pad{suffix}"] = tokenizer.pad_token
+        _add_weights(digest, getattr(pipeline, f"text_encoder{suffix}"), ("",))
+    digest.add(json.dumps(settings, sort_keys=True))
+    return digest.hex
+
+
+def _add_weights(digest: Digest, module: nn.Module, starts: tuple[str, ...]) -> None:
+    for name, tensor in sorted(module.state_dict().items()):
+        if name.startswith(starts):
+            digest.add(f"{name} {tensor.dtype} {tuple(tensor.shape)}", bytes_of(tensor))
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """A tensor's bytes in row order; no copy is made of one that lies contiguous on the CPU."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -31,8 +31,8 @@ def scrambled(*words: int | np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """How a step's samples are cut into slices.
+class StepLayout:
+    """How a step's samples are shared out.
 
     batch: samples of one process in one forward pass. accumulate: passes a step. rank, world: which process of how
     many. Raises RecipeError for numbers that cannot be.
@@ -57,8 +57,11 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class Draw:
-    """One micro-batch of one process: bucket (width, height); numbers, variants, positions, each (batch,) int64."""
+class MicroBatch:
+    """Which samples make a micro-batch of one process.
+
+    bucket: (width, height). numbers, variants, positions: each (batch,) int64.
+    """
 
     bucket: tuple[int, int]
     numbers: np.ndarray
@@ -66,25 +69,25 @@ class Draw:
     positions: np.ndarray
 
 
-class Order:
+class BucketBatchSampler:
     """The endless sequence of micro-batches of one process.
 
-    buckets: sample numbers by (width, height). variants: how many framings a sample has; None draws from very many.
+    buckets: sample numbers by (width, height). variants: how many crops a sample has; None draws from very many.
     Each epoch shuffles every bucket, cuts it into whole steps and shuffles the steps of all buckets; what is left over
     of a bucket is dropped in that epoch. A bucket that is smaller than one step repeats its samples, which `notes`
     tells. Raises DatasetError when there is nothing to learn from.
     """
 
     def __init__(
-        self, buckets: Mapping[tuple[int, int], np.ndarray], cut: Cut, seed: int, variants: int | None = None
+        self, buckets: Mapping[tuple[int, int], np.ndarray], layout: StepLayout, seed: int, variants: int | None = None
     ) -> None:
         # Sorted, so that the order in which somebody listed the samples means nothing.
         self.buckets = {size: np.sort(numbers).astype(np.int64) for size, numbers in sorted(buckets.items())}
         self.buckets = {size: numbers for size, numbers in self.buckets.items() if len(numbers)}
         if not self.buckets:
             raise DatasetError("There is no usable training sample; see the report of bad samples, or give more data.")
-        self._cut, self._seed, self._variants = cut, seed, variants or _ENDLESS
-        self._steps = [max(1, len(numbers) // cut.step) for numbers in self.buckets.values()]
+        self._layout, self._seed, self._variants = layout, seed, variants or _ENDLESS
+        self._steps = [max(1, len(numbers) // layout.step) for numbers in self.buckets.values()]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -94,7 +97,7 @@ class Order:
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence on every bucket that is smaller than a step."""
-        step = self._cut.step
+        step = self._layout.step
         return tuple(
             f"Bucket {size[0]} x {size[1]} has {len(numbers)} samples and a step takes {step}: they are repeated to "
             "fill one step an epoch. A smaller batch or accumulation, or a larger bucket_step, avoids this."
@@ -102,23 +105,24 @@ class Order:
             if len(numbers) < step
         )
 
-    def draws(self, start: int) -> Iterator[Draw]:
+    def micro_batches(self, start: int) -> Iterator[MicroBatch]:
         """This process's micro-batches from optimizer step `start` on."""
-        cut, per_epoch = self._cut, self.steps_per_epoch
+        layout, per_epoch = self._layout, self.steps_per_epoch
         sizes = list(self.buckets)
         first_epoch, first = divmod(start, per_epoch)
         for epoch in itertools.count(first_epoch):
             which, samples = self._epoch(epoch)
             for step in range(first, per_epoch):
-                for pass_ in range(cut.accumulate):
-                    offset = (pass_ * cut.world + cut.rank) * cut.batch
-                    offsets = np.arange(offset, offset + cut.batch)
+                for pass_ in range(layout.accumulate):
+                    offset = (pass_ * layout.world + layout.rank) * layout.batch
+                    offsets = np.arange(offset, offset + layout.batch)
                     numbers = samples[step, offsets]
-                    positions = (epoch * per_epoch + step) * cut.step + offsets
-                    yield Draw(sizes[which[step]], numbers, self._drawn_variants(epoch, numbers), positions)
+                    positions = (epoch * per_epoch + step) * layout.step + offsets
+                    variants = self._variants_of(epoch, numbers)
+                    yield MicroBatch(sizes[which[step]], numbers, variants, positions)
             first = 0
 
-    def _drawn_variants(self, epoch: int, numbers: np.ndarray) -> np.ndarray:
+    def _variants_of(self, epoch: int, numbers: np.ndarray) -> np.ndarray:
         return (scrambled(self._seed, _VARIANT, epoch, numbers) % np.uint64(self._variants)).astype(np.int64)
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +133,7 @@ class Order:
         return which[sequence], np.concatenate(parts)[sequence]
 
     def _bucket_epoch(self, numbers: np.ndarray, epoch: int) -> np.ndarray:
-        step = self._cut.step
+        step = self._layout.step
         rounds = [
             numbers[np.argsort(scrambled(self._seed, _SHUFFLE, epoch, turn, numbers), kind="stable")]
             for turn in range(max(1, math.ceil(step / len(numbers))))

@@ -1,7 +1,8 @@
-"""The control of a frame: its ready map or one that is extracted, in the form that the adapter's contract asks for."""
+"""The control of a cropped sample: its ready map or one that is extracted, in the form that the contract asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,23 +10,17 @@ import numpy as np
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.control_map import prepare_pixels
 from armature.conditions.kinds import content_of, find_kind
-from armature.data.line_augment import rough_lines
-from armature.data.samples.crop import Window
+from armature.conditions.picture.drawing import clean_values
+from armature.data.samples.crop import Crop
 from armature.data.samples.extraction import Extraction
-from armature.data.samples.polarity import normalize_polarity
+from armature.data.samples.line_augment import rough_lines
 from armature.data.sources.source import Sample
-from armature.errors import ConditionError
+from armature.errors import ConditionError, DatasetError
 
 # Annotators round sizes to multiples of 64 and stretch by a few percent; more than this is another cut of the picture.
 _STRETCH = 1.07
-
-
-@dataclass(frozen=True, eq=False)
-class Control:
-    """pixels: (h, w) or (h, w, 3) uint8, red first. notes: what does not fit the contract, in sentences."""
-
-    pixels: np.ndarray
-    notes: tuple[str, ...] = ()
+# Paper whiter than this needs no cleaning, only inversion.
+_CLEAN = 13
 
 
 @dataclass(frozen=True)
@@ -44,56 +39,50 @@ class ControlMaker:
         self,
         sample: Sample,
         pixels: np.ndarray,
-        window: Window,
+        crop: Crop,
         options: np.random.Generator,
         hand: np.random.Generator | None = None,
-    ) -> Control:
-        """The control of a frame.
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The control of a sample, (h, w) or (h, w, 3) uint8, red first; and what does not fit its contract, in words.
 
-        pixels: the framed picture, from which missing maps are extracted. options: draws the extractor's options.
+        pixels: the cropped picture, from which missing maps are extracted. options: draws the extractor's options.
         hand: given when the lines are to be roughened.
         Raises ConditionError for a map that cannot be used.
         """
         if sample.condition is not None:
-            found = self._framed(sample, window)
+            control = self._cropped(sample, sample.condition, crop)
         elif self.extraction is not None:
-            found = self.extraction.run(pixels, self.extraction.draw(options))
+            control = self.extraction.run(pixels, self.extraction.draw(options))
         else:
             raise ConditionError("It has no map, and no extractor was chosen.")
-        return self._in_form(found, hand)
+        return self._in_form(control, hand)
 
-    def _framed(self, sample: Sample, window: Window) -> np.ndarray:
-        """The sample's own map, cut and mirrored with its picture."""
-        found = sample.condition
-        assert found is not None
-        _check_proportions(found.shape, window.original)
+    def _cropped(self, sample: Sample, condition: np.ndarray, crop: Crop) -> np.ndarray:
+        """The sample's own map, cropped and mirrored with its picture."""
+        _check_proportions(condition.shape, crop.original)
         if self.contract.polarity == WHITE_ON_BLACK:
-            found = normalize_polarity(found, self.dark_on_light)
+            condition = normalize_polarity(condition, self.dark_on_light)
         content, mirror = content_of(self.contract), find_kind(self.kind).mirror
-        if not window.mirrored or mirror is None:
-            return window.cut(found, content)
+        if not crop.mirrored or mirror is None:
+            return crop.apply(condition, content)
         if sample.mirrored is not None:
-            return window.cut_mirrored(sample.mirrored, content)
-        return mirror(replace(window, mirrored=False).cut(found, content))
+            return crop.apply_to_mirrored(sample.mirrored, content)
+        return mirror(replace(crop, mirrored=False).apply(condition, content))
 
-    def _in_form(self, found: np.ndarray, hand: np.random.Generator | None) -> Control:
+    def _in_form(self, control: np.ndarray, hand: np.random.Generator | None) -> tuple[np.ndarray, tuple[str, ...]]:
         contract = self.contract
         if contract.polarity == WHITE_ON_BLACK:
             # The brightest channel: a blue line is a line. How light the ground is was settled before.
-            found = found.max(axis=-1) if found.ndim == 3 else found
+            control = control.max(axis=-1) if control.ndim == 3 else control
             contract = replace(contract, polarity=None)
-        values, notes = _prepared(found, contract)
+        pixels = prepare_pixels(control, contract, allow_empty=True)
+        # Every map's channels are reordered on encoding; that is no news about this one.
+        notes = tuple(note for note in pixels.notes if not note.startswith("Channels go in"))
+        values = np.rint(pixels.values * np.float32(255)).astype(np.uint8)
         if hand is not None:
             lines = rough_lines(np.ascontiguousarray(values[..., 0]), hand)
             values = np.repeat(lines[..., None], values.shape[-1], axis=-1)
-        return Control(values[..., 0] if values.shape[-1] == 1 else values, notes)
-
-
-def _prepared(found: np.ndarray, contract: InputContract) -> tuple[np.ndarray, tuple[str, ...]]:
-    pixels = prepare_pixels(found, contract, allow_empty=True)
-    # Every map's channels are reordered on encoding; that is no news about this one.
-    notes = tuple(note for note in pixels.notes if not note.startswith("Channels go in"))
-    return np.rint(pixels.values * np.float32(255)).astype(np.uint8), notes
+        return values[..., 0] if values.shape[-1] == 1 else values, notes
 
 
 def _check_proportions(shape: tuple[int, ...], original: tuple[int, int]) -> None:
@@ -103,3 +92,51 @@ def _check_proportions(shape: tuple[int, ...], original: tuple[int, int]) -> Non
             f"Its map is {shape[1]} x {shape[0]} px and the picture {original[1]} x {original[0]} px (upright): "
             "other proportions, so they do not show the same part."
         )
+
+
+def is_dark_on_light(lines: np.ndarray) -> bool:
+    """Whether most of a map (h, w[, 3]) uint8 is light, so that its lines must be the dark part."""
+    return float(np.median(lines.max(axis=-1) if lines.ndim == 3 else lines)) > 127
+
+
+def folder_is_dark_on_light(maps: Sequence[np.ndarray]) -> bool:
+    """What the line maps of one folder are, from some of them. Raises DatasetError when they do not agree."""
+    dark = sum(is_dark_on_light(lines) for lines in maps)
+    if dark <= 0.1 * len(maps):
+        return False
+    if dark >= 0.9 * len(maps):
+        return True
+    raise DatasetError(
+        f"data.conditions: {dark} of {len(maps)} line maps looked at are dark lines on light ground, the others light "
+        "lines on dark; adapters learn white lines on black: invert those that are not."
+    )
+
+
+def white_on_black(lines: np.ndarray) -> np.ndarray:
+    """Dark lines on a light ground, (h, w[, 3]) uint8, as white lines on black (h, w).
+
+    A clean white ground is inverted exactly; photographed or scanned paper is cleaned.
+    Raises ConditionError when no line stands out.
+    """
+    ink = 255 - (lines.min(axis=-1) if lines.ndim == 3 else lines)
+    if float(np.median(ink)) <= _CLEAN:
+        return ink
+    values = lines.astype(np.float32).reshape(*lines.shape[:2], -1) / np.float32(255)
+    cleaned, _ = clean_values(values)
+    return np.rint(cleaned[..., 0] * np.float32(255)).astype(np.uint8)
+
+
+def normalize_polarity(lines: np.ndarray, dark_on_light: bool) -> np.ndarray:
+    """A line map of a folder whose maps are so, as white lines on black (h, w).
+
+    Raises ConditionError for a map that is the other way round than its folder.
+    """
+    if not dark_on_light:
+        lines = lines.max(axis=-1) if lines.ndim == 3 else lines
+    elif is_dark_on_light(lines):
+        lines = white_on_black(lines)
+    else:
+        raise ConditionError("The map is light lines on dark, and those of its folder are dark on light; invert it.")
+    if is_dark_on_light(lines):
+        raise ConditionError("The map is mostly light, and those of its folder are light lines on dark; invert it.")
+    return lines

@@ -1,8 +1,7 @@
-"""All samples of a training, framed: from a recipe's `[data]` table to pictures and controls of one size a bucket."""
+"""All samples of a training, cropped: from a recipe's `[data]` table to pictures and controls of one size a bucket."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections import Counter
@@ -15,31 +14,24 @@ import numpy as np
 from armature.bases.families import Family
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import find_kind
-from armature.data.samples.buckets import Buckets, make_buckets
-from armature.data.samples.checks import look_at_maps, spread
-from armature.data.samples.condition import Control, ControlMaker
-from armature.data.samples.crop import Window, place_window
-from armature.data.samples.draws import sample_rng
-from armature.data.samples.extraction import Extraction, plan_extraction
-from armature.data.samples.flip import may_flip
-from armature.data.samples.report import DataReport
-from armature.data.samples.sample import Framed, Picture
-from armature.data.samples.scan import Scan, Split, scan, split
+from armature.data.samples.condition import ControlMaker
+from armature.data.samples.crop import Buckets, Crop, make_buckets, may_flip, place_crop
+from armature.data.samples.extraction import plan_extraction
+from armature.data.samples.sample import NOTHING, CroppedSample
+from armature.data.samples.scan import BadSamples, DataReport, Scan, check_maps, scan, spread
 from armature.data.settings import DataSettings
-from armature.data.sources.bad import BadSampleError, BadSamples, Problem
 from armature.data.sources.open import open_source
-from armature.data.sources.source import Fingerprint, Sample, Source
-from armature.data.sources.toyworld import KINDS as TOYWORLD_KINDS
-from armature.data.sources.toyworld import ToyworldSource
+from armature.data.sources.source import BadSampleError, Fingerprint, Problem, Sample, Source, Split
 from armature.errors import ConditionError, DatasetError, RecipeError
+from armature.files import Digest
 
-# Raised whenever the same sample and settings would give another frame; part of fingerprints.
+# Raised whenever the same sample and settings would give another crop; part of fingerprints.
 VERSION = 2
 _TRIED = 8
 
 
 class Dataset:
-    """The `Frames` of a recipe; made by `open_dataset`. Several threads may read frames at once.
+    """The `CroppedSamples` of a recipe; made by `open_dataset`. Several threads may load samples at once.
 
     bad: the bad samples met so far. dark_on_light: whether ready line maps were found to be so, and are inverted.
     """
@@ -48,8 +40,8 @@ class Dataset:
         self,
         settings: DataSettings,
         source: Source,
-        found: Scan,
-        parts: Split,
+        scanned: Scan,
+        split: Split,
         buckets: Buckets,
         maker: ControlMaker,
         bad: BadSamples,
@@ -57,9 +49,9 @@ class Dataset:
     ) -> None:
         self.bad = bad
         self.dark_on_light = maker.dark_on_light
-        self._settings, self._source, self._scan, self._split = settings, source, found, parts
+        self._settings, self._source, self._scan, self._split = settings, source, scanned, split
         self._buckets, self._maker, self._seed = buckets, maker, seed
-        self._apart = parts.held_out if isinstance(parts.held_out, range) else frozenset(parts.held_out)
+        self._apart = frozenset(split.held_out)
         self._fingerprint: Fingerprint | None = None
         self._loading = threading.Lock()
         self._loaded = False
@@ -85,11 +77,11 @@ class Dataset:
         return self._source.key(index)
 
     def bucket(self, index: int) -> tuple[int, int]:
-        """(width, height) in pixels of its frame, known without reading the picture."""
+        """(width, height) in pixels of its crop, known without reading the picture."""
         return self._buckets.nearest(*self._scan.sizes[index])
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when any frame would change: source, framing, extraction, contract. Reads the ends of all files."""
+        """Changes when any crop would change: source, cropping, extraction, contract. Reads the ends of all files."""
         if self._fingerprint is None:
             settings, maker, source = self._settings, self._maker, self._source.fingerprint()
             pictures = {
@@ -110,26 +102,19 @@ class Dataset:
             self._fingerprint = Fingerprint(_digest(pictures), _digest({**pictures, **maps}))
         return self._fingerprint
 
-    def frame(self, index: int, variant: int = 0) -> Framed:
-        """Read and frame a sample; the same number and variant always give the same frame.
+    def load(self, index: int, variant: int = 0, *, with_control: bool = True) -> CroppedSample:
+        """Read and crop a sample; the same number and variant always give the same.
 
-        Held-out samples have one variant, cut from the middle, neither mirrored nor roughened.
+        Held-out samples have one variant, cut from the middle, neither mirrored nor roughened. with_control: without,
+        the control is neither read nor extracted.
         Raises BadSampleError for a bad sample, which is then counted; any other DatasetError when it is one too many.
         """
-        return self._frame(index, variant)[0]
-
-    def picture(self, index: int, variant: int = 0) -> Picture:
-        """The frame without its control, which is neither read nor extracted; raises what `frame` raises."""
-        try:
-            return self._cut(index, self._source.read(index, mapped=False), variant)[1]
-        except BadSampleError as error:
-            self._count(error)
-            raise
+        return self._load(index, variant, with_control)[0]
 
     def check(self) -> DataReport:
-        """What the data is like: counts, buckets, bad samples, and notes on a few samples that are framed for it.
+        """What the data is like: counts, buckets, bad samples, and notes on a few samples that are loaded for it.
 
-        Raises DatasetError as `frame` does when bad samples are too many.
+        Raises DatasetError as `load` does when bad samples are too many.
         """
         counts = Counter(self.bucket(index) for index in self.training)
         small = [
@@ -143,7 +128,7 @@ class Dataset:
             notes["The condition maps are dark lines on light ground; they are inverted to white on black."] = None
         for index in spread(self.training, _TRIED):
             try:
-                notes.update(dict.fromkeys(self._frame(index, 0)[1]))
+                notes.update(dict.fromkeys(self._load(index, 0, True)[1]))
             except BadSampleError:
                 continue  # counted
         return DataReport(
@@ -154,29 +139,24 @@ class Dataset:
             buckets=tuple((size, counts[size]) for size in self._buckets.sizes if counts[size]),
             small=len(small),
             smallest=None if worst is None else (self.key(worst[0]), worst[1]),
-            bad=tuple(self.bad.found.items()),
+            bad=tuple(self.bad.by_key.items()),
             notes=tuple(notes),
         )
 
-    def _frame(self, index: int, variant: int) -> tuple[Framed, tuple[str, ...]]:
+    def _load(self, index: int, variant: int, with_control: bool) -> tuple[CroppedSample, tuple[str, ...]]:
+        """The sample, and what is to be told of it."""
         try:
-            sample = self._source.read(index)
-            window, picture = self._cut(index, sample, variant)
-            control = self._control(index, sample, picture.pixels, window, variant)
+            sample = self._source.read(index, mapped=with_control)
+            crop = self._crop(index, sample, variant)
+            pixels = crop.apply(sample.picture, "picture")
+            control, notes = self._control(index, sample, pixels, crop, variant) if with_control else (NOTHING, ())
         except BadSampleError as error:
-            self._count(error)
+            self.bad.add(error.key, error.problem, self._scan.looked_at)
             raise
-        return Framed.of(picture, control.pixels), (*sample.notes, *control.notes)
+        told = (sample.key, sample.caption, pixels, crop.original, crop.corner, crop.target)
+        return CroppedSample(index, variant, *told, control), (*sample.notes, *notes)
 
-    def _cut(self, index: int, sample: Sample, variant: int) -> tuple[Window, Picture]:
-        window = self._window(index, sample, variant)
-        pixels = window.cut(sample.picture, "picture")
-        return window, Picture(sample.key, sample.caption, pixels, window.original, window.corner, window.target)
-
-    def _count(self, error: BadSampleError) -> None:
-        self.bad.add(error.key, error.problem, self._scan.looked_at)
-
-    def _window(self, index: int, sample: Sample, variant: int) -> Window:
+    def _crop(self, index: int, sample: Sample, variant: int) -> Crop:
         settings = self._settings
         held_out = index in self._apart
         rng = sample_rng("window", self._seed, sample.key, variant)
@@ -184,9 +164,11 @@ class Dataset:
         mirrored = rng.random() < 0.5 and not held_out and may_flip(sample.caption, settings.flip)
         crop = "centre" if held_out else settings.crop
         height, width = sample.picture.shape[:2]
-        return place_window((width, height), self.bucket(index), crop, bool(mirrored), rng)
+        return place_crop((width, height), self.bucket(index), crop, bool(mirrored), rng)
 
-    def _control(self, index: int, sample: Sample, pixels: np.ndarray, window: Window, variant: int) -> Control:
+    def _control(
+        self, index: int, sample: Sample, pixels: np.ndarray, crop: Crop, variant: int
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
         if sample.condition is None:
             self._load_extractor()
         held_out = index in self._apart
@@ -194,7 +176,7 @@ class Dataset:
         hand = sample_rng("hand", self._seed, sample.key, variant)
         roughened = hand.random() < self._settings.hand_drawn and not held_out
         try:
-            return self._maker.make(sample, pixels, window, options, hand if roughened else None)
+            return self._maker.make(sample, pixels, crop, options, hand if roughened else None)
         except ConditionError as error:
             raise BadSampleError(sample.key, Problem("condition", str(error))) from error
 
@@ -214,8 +196,14 @@ class Dataset:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return Digest(json.dumps(content, sort_keys=True, default=str)).hex
+
+
+def sample_rng(purpose: str, seed: int, key: str, variant: int) -> np.random.Generator:
+    """Random numbers of a sample for one purpose ("window", "options"...), the same on every machine: a new purpose
+    leaves the others' draws alone.
+    """
+    return np.random.default_rng(Digest(purpose, seed, key, variant).number)
 
 
 def open_dataset(
@@ -224,31 +212,21 @@ def open_dataset(
     """Open the data of a recipe and look at every header, without decoding pictures.
 
     kind: of control. contract: what the adapter sees. family: of the base. stride: of adapter and autoencoder
-    together, in pixels. seed: of everything random about frames, and of the choice of held-out samples.
+    together, in pixels. seed: of everything random about crops, and of the choice of held-out samples.
     Raises RecipeError for settings that cannot be right; DatasetError when there is no data, too much of it is bad,
     or its line maps do not agree on what is ground.
     """
     source = open_source(settings, kind)
-    toyworld = isinstance(source, ToyworldSource)
-    step = 0 if toyworld and settings.bucket_step is None else settings.bucket_step
+    step = source.bucket_step if settings.bucket_step is None else settings.bucket_step
     buckets = make_buckets(settings.resolution, step, usual_step=family.bucket_step, stride=stride)
     if settings.hand_drawn and find_kind(kind).content != "line":
         raise RecipeError(f"data.hand_drawn roughens lines, and {kind} has none; leave it out.")
     if contract.channels not in (1, 3):
         raise RecipeError(f"An adapter of {contract.channels} channels cannot be trained on pictures; take 1 or 3.")
-    extraction = _extraction(settings, source, kind)
+    extraction = None if source.has_maps else plan_extraction(settings.extractor or kind, kind, settings.extract)
     bad = BadSamples(source.name, strict=settings.strict, share=settings.bad_share)
-    found = scan(source, None if toyworld else settings.count, bad)
-    parts = split(source, found.usable, settings.held_out, seed)
-    dark_on_light = look_at_maps(settings, source, found.usable, kind, contract)
+    scanned = scan(source, settings.count, bad)
+    split = source.split(scanned.usable, settings.held_out, seed)
+    dark_on_light = check_maps(source, scanned.usable, kind, contract, settings.flip)
     maker = ControlMaker(kind, contract, extraction, dark_on_light)
-    return Dataset(settings, source, found, parts, buckets, maker, bad, seed)
-
-
-def _extraction(settings: DataSettings, source: Source, kind: str) -> Extraction | None:
-    chosen = settings.extractor is not None or bool(settings.extract)
-    if not chosen and (
-        settings.conditions is not None or (isinstance(source, ToyworldSource) and kind in TOYWORLD_KINDS)
-    ):
-        return None
-    return plan_extraction(settings.extractor or kind, kind, settings.extract)
+    return Dataset(settings, source, scanned, split, buckets, maker, bad, seed)

@@ -36,13 +36,13 @@ class Extraction:
 
     def run(self, pixels: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
         """The map (h, w[, 3]) uint8 of a picture (h, w, 3) uint8. Raises ConditionError as the extractor does."""
-        found = np.asarray(self.extractor.run(Image.fromarray(pixels), **options))
-        if found.shape[:2] != pixels.shape[:2]:
+        made = np.asarray(self.extractor.run(Image.fromarray(pixels), **options))
+        if made.shape[:2] != pixels.shape[:2]:
             raise ConditionError(
-                f"Extractor {self.extractor.name!r} gave a map of {found.shape[1]} x {found.shape[0]} px for a picture "
+                f"Extractor {self.extractor.name!r} gave a map of {made.shape[1]} x {made.shape[0]} px for a picture "
                 f"of {pixels.shape[1]} x {pixels.shape[0]} px; its map must have the picture's size."
             )
-        return found
+        return made
 
     def load(self) -> None:
         """Run once, so that what every sample would fail on (absent weights, a wrong device) is told at the start.

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from armature.data.sources.source import Fingerprint
+from armature.data.sources.source import BadSampleError, Fingerprint, Problem
+
+# Is told the key of a bad sample and what is wrong with it; may raise to stop everything.
+Report = Callable[[str, Problem], None]
+
+# In place of pixels that were not asked for, or are no longer needed.
+NOTHING = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """The picture of a sample, cropped to its bucket: all that the base's encoders read of it.
+class CroppedSample:
+    """A sample cropped to its bucket.
 
-    pixels: (h, w, 3) uint8.
+    number, variant: which one it is. pixels: (h, w, 3) uint8. control: (h, w) or (h, w, 3) uint8, in the form that the
+    adapter's contract asks for, as a person would look at it: red first and 0..255; encoding brings it to the
+    contract's channel order and range. NOTHING where only the picture was asked for.
     original, corner, target: SDXL's conditioning, (height, width), (top, left) and (height, width) in pixels.
     """
 
+    number: int
+    variant: int
     key: str
     caption: str
     pixels: np.ndarray
     original: tuple[int, int]
     corner: tuple[int, int]
     target: tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Framed(Picture):
-    """A sample cropped to its bucket.
-
-    control: (h, w) or (h, w, 3) uint8, in the form that the adapter's contract asks for, as a person would look at it:
-    red first and 0..255; encoding brings it to the contract's channel order and range.
-    """
-
     control: np.ndarray
 
-    @classmethod
-    def of(cls, picture: Picture, control: np.ndarray) -> Framed:
-        """A framed picture and its control."""
-        parts = (picture.key, picture.caption, picture.pixels, picture.original, picture.corner, picture.target)
-        return cls(*parts, control)
 
-
-class Frames(Protocol):
-    """All samples of a training, framed, by number: what encoding and caching read."""
+class CroppedSamples(Protocol):
+    """All samples of a training, cropped to their buckets, by number: what encoding and caching read."""
 
     @property
     def name(self) -> str:
@@ -63,7 +57,7 @@ class Frames(Protocol):
         ...
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when any frame would change: source and framing, and, for the whole, extraction and contract."""
+        """Changes when any crop would change: source and cropping, and, for the whole, extraction and contract."""
         ...
 
     def key(self, index: int) -> str:
@@ -71,23 +65,67 @@ class Frames(Protocol):
         ...
 
     def bucket(self, index: int) -> tuple[int, int]:
-        """(width, height) in pixels of its frame, known without reading the picture."""
+        """(width, height) in pixels of its crop, known without reading the picture."""
         ...
 
-    def frame(self, index: int, variant: int = 0) -> Framed:
-        """Read and frame it. Crop, flip and thresholds are drawn from the recipe's seed, key and variant alone;
-        held-out samples are never flipped, cropped at random or roughened. Raises BadSampleError for a bad sample,
-        which is skipped, and any other DatasetError when training must stop for it.
+    def load(self, index: int, variant: int = 0, *, with_control: bool = True) -> CroppedSample:
+        """Read and crop it. Crop, flip and thresholds are drawn from the recipe's seed, key and variant alone;
+        held-out samples are never flipped, cropped at random or roughened.
+
+        with_control: without, the control is neither read nor extracted, and may be bad. Raises BadSampleError for a
+        bad sample, which is skipped, and any other DatasetError when training must stop for it.
         """
         ...
 
-    def picture(self, index: int, variant: int = 0) -> Picture:
-        """The same without its control, which may then be bad."""
-        ...
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that cannot be used: its number, variant and key, and why."""
+
+    number: int
+    variant: int
+    key: str
+    problem: Problem
 
 
-def by_bucket(frames: Frames, numbers: Sequence[int]) -> dict[tuple[int, int], np.ndarray]:
+def try_load(
+    samples: CroppedSamples, number: int, variant: int, bucket: tuple[int, int], *, with_control: bool = True
+) -> CroppedSample | Failure:
+    """The cropped sample, or why there is none, so that the others keep their places.
+
+    bucket: (width, height) that its batch has. Raises every DatasetError of `CroppedSamples.load` that is no
+    BadSampleError: those must stop the training.
+    """
+    try:
+        sample = samples.load(number, variant, with_control=with_control)
+    except BadSampleError as error:
+        return Failure(number, variant, error.key, error.problem)
+    wanted = (bucket[1], bucket[0])
+    sizes = {array.shape[:2] for array in (sample.pixels, sample.control) if array.size}
+    if sizes == {wanted}:
+        return sample
+    reason = f"Its crop has (height, width) {sorted(sizes)}, and {wanted} was expected; the file changed meanwhile."
+    return Failure(number, variant, sample.key, Problem("picture", reason))
+
+
+class ReportOnce:
+    """Passes every bad sample on to a report once, however many variants and epochs meet it."""
+
+    def __init__(self, report: Report | None) -> None:
+        self._report = report
+        self._seen: set[str] = set()
+
+    def __call__(self, failures: Iterable[Failure]) -> None:
+        """Pass on those whose samples were not passed on before."""
+        for failure in failures:
+            if failure.key not in self._seen:
+                self._seen.add(failure.key)
+                if self._report is not None:
+                    self._report(failure.key, failure.problem)
+
+
+def by_bucket(samples: CroppedSamples, numbers: Sequence[int]) -> dict[tuple[int, int], np.ndarray]:
     """Places in `numbers` (not the numbers themselves) by bucket (width, height), buckets in ascending order."""
     known: dict[tuple[int, int], int] = {}
-    which = np.fromiter((known.setdefault(frames.bucket(n), len(known)) for n in numbers), np.int32, len(numbers))
+    which = np.fromiter((known.setdefault(samples.bucket(n), len(known)) for n in numbers), np.int32, len(numbers))
     return {size: np.flatnonzero(which == known[size]) for size in sorted(known)}

@@ -1,29 +1,46 @@
-"""A source whose samples were listed beforehand: which bytes are the picture, the caption, the map."""
+"""Sources whose samples were listed beforehand: which bytes are the picture, the caption, the map."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
-from armature.data.sources.bad import BadSampleError, Problem
-from armature.data.sources.byte_source import Part, ends_digest
-from armature.data.sources.reading import Upright, in_colour, read_upright, upright_size
-from armature.data.sources.source import Fingerprint, Sample
-from armature.errors import ConditionError
+import numpy as np
+
+from armature.data.sources.reading import (
+    ByteSource,
+    FileBytes,
+    Upright,
+    ends_digest,
+    in_colour,
+    read_upright,
+    upright_size,
+)
+from armature.data.sources.source import BadSampleError, Fingerprint, Problem, Sample, Source, printable
+from armature.errors import ConditionError, DatasetError
+from armature.files import Digest
 
 PICTURE_ENDINGS = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"})
 _READERS = 8
 
 
 @dataclass(frozen=True)
-class Words:
+class CaptionBytes:
     """A caption that has to be read: a text, or a field of a JSON object."""
 
-    part: Part
+    source: ByteSource
     field: str | None = None
+
+
+@dataclass(frozen=True)
+class NoCaption:
+    """That there is none, and what was looked for, in a sentence."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -31,131 +48,198 @@ class Entry:
     """One sample before it is read. problem: what its listing showed; it is never read then."""
 
     key: str
-    picture: Part | None = None
-    caption: str | Words = ""
-    condition: Part | None = None
+    picture: ByteSource | None = None
+    caption: str | CaptionBytes | NoCaption = ""
+    condition: ByteSource | None = None
     problem: Problem | None = None
 
 
-class ListedSource:
-    """Samples from a list of entries. name: how reports call it."""
+class ListedSource(Source):
+    """Samples from a list of entries.
 
-    def __init__(self, name: str, entries: Sequence[Entry]) -> None:
-        self._name = name
-        self._entries = entries
+    name: how reports call it. maps: whether entries have maps. caption: of samples that have none or an empty one;
+    None makes these bad samples.
+    """
+
+    def __init__(self, name: str, entries: Sequence[Entry], *, maps: bool, caption: str | None = None) -> None:
+        self._name, self._entries, self._maps, self._default = name, entries, maps, caption
 
     @property
     def name(self) -> str:
         """How reports call it."""
         return self._name
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether its settings say where maps are."""
+        return self._maps
+
     def __len__(self) -> int:
         return len(self._entries)
 
     def key(self, index: int) -> str:
-        """The key of a sample, without reading it."""
-        return self._entries[index].key
+        """The key of a sample, without reading it; bytes of a file name that are no valid Unicode are written out."""
+        return printable(self._entries[index].key)
 
     def problem(self, index: int) -> Problem | None:
         """What makes a sample unusable, as far as its listing and its caption tell; its picture is not opened."""
         try:
-            self._caption(self._entries[index])
+            self._caption(index)
         except BadSampleError as error:
             return error.problem
         return None
 
     def size(self, index: int) -> tuple[int, int] | None:
         """(width, height) of the upright picture, from its header; None when that cannot be read."""
-        part = self._entries[index].picture
+        picture = self._entries[index].picture
         try:
-            return None if part is None else upright_size(part)
+            return None if picture is None else upright_size(picture)
         except ConditionError:
             return None
 
     def read(self, index: int, *, mapped: bool = True) -> Sample:
         """Read a sample, without its map unless `mapped`. Raises BadSampleError for one that cannot be used."""
-        entry = self._entries[index]
-        part = self._picture(entry)
-        caption = self._caption(entry)
+        key, entry = self.key(index), self._entries[index]
+        caption = self._caption(index)
+        if entry.picture is None:
+            raise BadSampleError(key, Problem("picture", "It has no picture."))
         try:
-            picture = read_upright(part)
+            picture = read_upright(entry.picture)
         except ConditionError as error:
-            raise BadSampleError(entry.key, Problem("picture", str(error))) from error
-        condition = self.read_condition(index) if mapped else None
+            raise BadSampleError(key, Problem("picture", str(error))) from error
+        condition = self._map(index) if mapped else None
         notes = picture.notes if condition is None else (*picture.notes, *(f"Map: {note}" for note in condition.notes))
         return Sample(
-            key=entry.key,
+            key=key,
             picture=in_colour(picture.pixels),
             caption=caption,
             condition=None if condition is None else condition.pixels,
             notes=notes,
         )
 
-    def read_condition(self, index: int) -> Upright | None:
+    def foreign_map(self, index: int) -> np.ndarray | None:
         """Only the map of a sample, None where it has none. Raises BadSampleError when it cannot be read."""
-        entry = self._entries[index]
-        if entry.condition is None:
-            return None
-        try:
-            return read_upright(entry.condition)
-        except ConditionError as error:
-            raise BadSampleError(entry.key, Problem("condition", f"Its map: {error}")) from error
+        condition = self._map(index)
+        return None if condition is None else condition.pixels
 
     def fingerprint(self) -> Fingerprint:
         """Of keys, captions, and the size and ends of every picture and map; not of places or time stamps."""
-        pictures, maps = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+        pictures, maps = Digest(), Digest()
         with ThreadPoolExecutor(_READERS) as readers:
-            for picture, found in readers.map(self._digests, self._entries):
-                pictures.update(picture)
-                maps.update(found)
-        maps.update(pictures.digest())
-        return Fingerprint(pictures.hexdigest(), maps.hexdigest())
+            for picture, condition in readers.map(self._digests, range(len(self))):
+                pictures.add(picture)
+                maps.add(condition)
+        maps.add(pictures.bytes)
+        return Fingerprint(pictures.hex, maps.hex)
 
-    def _digests(self, entry: Entry) -> tuple[bytes, bytes]:
+    def _digests(self, index: int) -> tuple[bytes, bytes]:
         """Of a sample's key, caption and picture, and of its map."""
+        entry = self._entries[index]
         try:
-            caption = self._caption(entry)
+            caption = self._caption(index)
         except BadSampleError as error:
             caption = f"bad {error.problem.sort}"
-        picture, found = (ends_digest(part) if part is not None else b"" for part in (entry.picture, entry.condition))
-        digest = hashlib.blake2b(digest_size=16)
-        for piece in (entry.key.encode(), caption.encode(), picture):
-            digest.update(len(piece).to_bytes(8, "little") + piece)
-        return digest.digest(), hashlib.blake2b(found, digest_size=16).digest()
+        picture, condition = (b"" if part is None else ends_digest(part) for part in (entry.picture, entry.condition))
+        return Digest(self.key(index), caption, picture).bytes, condition
 
-    def _picture(self, entry: Entry) -> Part:
+    def _map(self, index: int) -> Upright | None:
+        condition = self._entries[index].condition
+        if condition is None:
+            return None
+        try:
+            return read_upright(condition)
+        except ConditionError as error:
+            raise BadSampleError(self.key(index), Problem("condition", f"Its map: {error}")) from error
+
+    def _caption(self, index: int) -> str:
+        key, entry = self.key(index), self._entries[index]
         if entry.problem is not None:
-            raise BadSampleError(entry.key, entry.problem)
-        if entry.picture is None:
-            raise BadSampleError(entry.key, Problem("picture", "It has no picture."))
-        return entry.picture
-
-    def _caption(self, entry: Entry) -> str:
-        if entry.problem is not None:
-            raise BadSampleError(entry.key, entry.problem)
-        text = entry.caption if isinstance(entry.caption, str) else _read_words(entry.key, entry.caption)
-        text = " ".join(text.split())
-        if not text:
-            raise BadSampleError(entry.key, Problem("caption", "Its caption is empty."))
-        return text
+            raise BadSampleError(key, entry.problem)
+        caption = _read_caption(key, entry.caption) if isinstance(entry.caption, CaptionBytes) else entry.caption
+        if isinstance(caption, str):
+            if caption != printable(caption):
+                raise BadSampleError(key, Problem("caption", f"Its caption is no valid Unicode: {caption!r}."))
+            caption = " ".join(caption.split()) or NoCaption("Its caption is empty.")
+        if isinstance(caption, NoCaption):
+            if self._default is None:
+                raise BadSampleError(key, Problem("caption", caption.reason))
+            return self._default
+        return caption
 
 
-def _read_words(key: str, words: Words) -> str:
+def _read_caption(key: str, caption: CaptionBytes) -> str | NoCaption:
     try:
-        with words.part.open() as file:
+        with caption.source.open() as file:
             text = file.read().decode("utf-8-sig")
-        if words.field is None:
+        if caption.field is None:
             return text
         content = json.loads(text)
     except OSError as error:
-        raise BadSampleError(
-            key, Problem("caption", f"Its caption cannot be opened ({error.strerror or error}).")
-        ) from error
-    except ValueError as error:
+        reason = f"Its caption cannot be opened ({error.strerror or error})."
+        raise BadSampleError(key, Problem("caption", reason)) from error
+    except (ValueError, RecursionError) as error:
         what = "UTF-8 text" if isinstance(error, UnicodeDecodeError) else "JSON"
         raise BadSampleError(key, Problem("caption", f"Its caption is no {what} ({error}).")) from error
-    found = content.get(words.field) if isinstance(content, dict) else None
-    if not isinstance(found, str):
-        problem = Problem("caption", f"Its JSON has no text under {words.field!r} (data.caption_column).")
-        raise BadSampleError(key, problem)
-    return found
+    value = content.get(caption.field) if isinstance(content, dict) else None
+    return (
+        value
+        if isinstance(value, str)
+        else NoCaption(f"Its JSON has no text under {caption.field!r} (data.caption_column).")
+    )
+
+
+class MapFolder:
+    """The maps under a folder, found by the relative stem of their pictures.
+
+    path: where it is. Raises DatasetError when that is no folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise DatasetError(f"data.conditions: no folder at {str(path)!r}; expected the folder of condition maps.")
+        self.path = path
+        self._maps: dict[str, list[Path]] = {}
+        for file in pictures_under(path):
+            self._maps.setdefault(stem_of(file, path), []).append(file)
+
+    def find(self, stem: str) -> FileBytes | Problem:
+        """The map of a picture with this relative stem, or why there is none."""
+        maps = self._maps.get(stem, [])
+        if len(maps) == 1:
+            return FileBytes(maps[0])
+        if maps:
+            names = ", ".join(path.name for path in maps)
+            return Problem("condition", f"It has {len(maps)} maps ({names}) in {self.path.name!r}; keep one.")
+        return Problem("condition", f"It has no map; expected {self.path.name}/{stem}.png or another picture ending.")
+
+
+def conditions_folder(name: str, root: Path) -> Path:
+    """The folder that `data.conditions` names: as it is, or inside the source's folder."""
+    path = Path(name).expanduser()
+    inside = root / path
+    return inside if not path.is_absolute() and inside.is_dir() else path
+
+
+def pictures_under(root: Path, without: Path | None = None) -> list[Path]:
+    """Every picture file below a folder, hidden ones and those below `without` left out, in order of their paths."""
+    return sorted(_walk(root, without), key=lambda path: path.relative_to(root).as_posix())
+
+
+def has_pictures(root: Path) -> bool:
+    """Whether there is any picture file below a folder."""
+    return next(_walk(root, None), None) is not None
+
+
+def _walk(root: Path, without: Path | None) -> Iterator[Path]:
+    skipped = None if without is None else without.resolve()
+    for folder, names, files in os.walk(root):
+        here = Path(folder)
+        names[:] = [name for name in names if not name.startswith(".") and (here / name).resolve() != skipped]
+        for name in files:
+            if not name.startswith(".") and name.rpartition(".")[2].lower() in PICTURE_ENDINGS and "." in name:
+                yield here / name
+
+
+def stem_of(path: Path, root: Path) -> str:
+    """The path relative to the folder, without its last ending, with "/" on every system."""
+    return path.relative_to(root).with_suffix("").as_posix()

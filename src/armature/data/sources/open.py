@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import pkgutil
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-from armature.data.settings import DataSettings, Format
-from armature.data.sources.folder import open_folder
-from armature.data.sources.hf import SAVED, open_hf
-from armature.data.sources.imagefolder import METADATA, open_imagefolder
-from armature.data.sources.pairing import pictures_under
-from armature.data.sources.source import Source
-from armature.data.sources.toyworld import ToyworldSource
-from armature.data.sources.webdataset import is_remote, open_webdataset
+from armature.data.settings import AUTO, DataSettings
+from armature.data.sources import formats
+from armature.data.sources.source import Source, SourceFormat
 from armature.errors import DatasetError, RecipeError
-
-TOYWORLD = "toyworld"
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 def open_source(settings: DataSettings, kind: str) -> Source:
     """The source of samples that `data.source` names, its format found out where the recipe leaves it open.
 
-    kind: of control, for the maps that toyworld's scenes carry.
+    kind: of control, for the maps that some sources draw themselves.
     Raises DatasetError when there is no such data or it is of another format; RecipeError for settings that
     contradict each other.
     """
@@ -31,61 +25,39 @@ def open_source(settings: DataSettings, kind: str) -> Source:
             "data.conditions gives ready maps, and data.extractor or data.extract makes them from the pictures; "
             "keep one of the two."
         )
-    wanted = settings.format if settings.format != "auto" else find_format(settings.source)
-    root = Path(settings.source).expanduser()
-    columns = {"image": settings.image_column, "caption": settings.caption_column, "conditions": settings.conditions}
-    if wanted == "toyworld":
-        return _toyworld(settings, kind)
-    if wanted == "webdataset":
-        return open_webdataset(settings.source, **columns)
-    if wanted == "hf":
-        return open_hf(settings.source, split=settings.split, **columns)
-    if wanted == "imagefolder":
-        return open_imagefolder(root.parent if root.name == METADATA else root, **columns)
-    return open_folder(root, settings.conditions)
+    return format_of(settings).open(settings, kind)
 
 
-def find_format(source: str) -> Format:
-    """The format of what is at a path, pattern or hub id. Raises DatasetError when nothing is there."""
-    if source == TOYWORLD:
-        return "toyworld"
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _format_of_folder(path)
-    if path.name == METADATA and path.is_file():
-        return "imagefolder"
-    if is_remote(source) or source.endswith(".tar") or any(mark in source for mark in "{*?") or "::" in source:
-        return "webdataset"
-    if path.is_file():
+def format_of(settings: DataSettings) -> SourceFormat:
+    """The format of a recipe's data. Raises DatasetError when nothing is at data.source."""
+    return all_formats()[find_format(settings.source) if settings.format == AUTO else settings.format]
+
+
+def exact_kinds(settings: DataSettings) -> tuple[str, ...]:
+    """The kinds of control whose maps the data's source draws itself; none for data that is not there."""
+    try:
+        return format_of(settings).exact_kinds
+    except DatasetError:
+        return ()
+
+
+def find_format(source: str) -> str:
+    """The name of the format of what is at a path, pattern or hub id. Raises DatasetError when nothing is there."""
+    certainty = {name: format_.fits(source) for name, format_ in all_formats().items()}
+    best = max(certainty, key=lambda name: certainty[name])
+    if certainty[best] > 0:
+        return best
+    if Path(source).expanduser().is_file():
         raise DatasetError(
-            f"data.source = {source!r} is one file; expected a folder, .tar shards, a {METADATA} or a hub id."
+            f"data.source = {source!r} is one file; expected a folder, .tar shards, a metadata.jsonl or a hub id."
         )
-    if _HUB_ID.fullmatch(source) and not path.parent.is_dir():
-        return "hf"
     raise DatasetError(
         f"data.source: nothing at {source!r}; expected a folder, .tar shards, a hub id (owner/name) or 'toyworld'."
     )
 
 
-def _format_of_folder(path: Path) -> Format:
-    if any((path / name).is_file() for name in SAVED):
-        return "hf"
-    if (path / METADATA).is_file():
-        return "imagefolder"
-    if next(pictures_under(path), None) is not None:
-        # A metadata.jsonl may lie in each sub-folder as well.
-        return "imagefolder" if next(path.rglob(METADATA), None) is not None else "folder"
-    if next(path.glob("*.tar"), None) is not None:
-        return "webdataset"
-    if next(path.rglob("*.parquet"), None) is not None or next(path.rglob("*.arrow"), None) is not None:
-        return "hf"
-    return "folder"
-
-
-def _toyworld(settings: DataSettings, kind: str) -> ToyworldSource:
-    if settings.source != TOYWORLD:
-        raise RecipeError(f"data.format is toyworld, and data.source {settings.source!r}; give source = 'toyworld'.")
-    if settings.conditions is not None:
-        raise RecipeError("data.conditions: toyworld has its own exact maps; leave it out.")
-    extracted = settings.extractor is not None or bool(settings.extract)
-    return ToyworldSource(settings.count, settings.held_out, settings.resolution, None if extracted else kind)
+@cache
+def all_formats() -> dict[str, SourceFormat]:
+    """Every format by its name, which is that of its file in the folder `formats`."""
+    names = [module.name for module in pkgutil.iter_modules(formats.__path__)]
+    return {name: import_module(f"{formats.__name__}.{name}").FORMAT for name in names}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from armature.adapters.base import Adapter, AdapterCard
 from armature.bases.families import family_title
+from armature.data.sources.open import exact_kinds
 from armature.files import public_name
 from armature.training.checkpoint.state import TrainerState
 from armature.training.logging.curves import can_draw, draw_curves
@@ -152,4 +153,4 @@ def _extractor(recipe: Recipe) -> str:
         return "ready maps"
     if data.extractor is not None:
         return data.extractor
-    return f"toyworld {kind}" if data.source == "toyworld" or data.format == "toyworld" else kind
+    return f"{data.source} {kind}" if kind in exact_kinds(data) else kind

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from armature.data.line_augment import Hand, draw_hand, redraw, rough_lines
+from armature.data.samples.line_augment import Hand, draw_hand, redraw, rough_lines
 from armature.toyworld import scene
 
 STEADY = Hand(pen=1.0, pressure=0.0, shake=0.0, overshoot=0.0, corners=0.0, short=0.0, breaks=0.0, double=0.0,

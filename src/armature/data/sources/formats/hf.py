@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from armature.data.sources.bad import Problem
-from armature.data.sources.byte_source import LazyPart
-from armature.data.sources.library import library
-from armature.data.sources.listed import Entry, ListedSource, Words
+from armature.data.settings import DataSettings
+from armature.data.sources.listed import Entry, ListedSource, NoCaption, has_pictures
+from armature.data.sources.reading import LazyBytes
+from armature.data.sources.source import Problem, SourceFormat, library
 from armature.errors import DatasetError
 
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 SAVED = ("state.json", "dataset_dict.json")
 
 
-def open_hf(source: str, *, split: str, image: str, caption: str, conditions: str | None = None) -> ListedSource:
+def open_hf(settings: DataSettings, kind: str) -> ListedSource:
     """A split of a saved data set (`save_to_disk`), of a folder that `load_dataset` reads, or of a hub id.
 
-    image, conditions: columns of pictures. caption: a column of texts. Keys are row numbers.
-    Raises DatasetError when it cannot be loaded, and for a split or columns that it does not have.
+    `data.image_column`, `data.conditions`: columns of pictures. `data.caption_column`: a column of texts. Keys are row
+    numbers. Raises DatasetError when it cannot be loaded, and for a split or columns that it does not have.
     """
+    source, image, conditions = settings.source, settings.image_column, settings.conditions
     datasets = library("datasets", f"data.source = {source!r} (format hf)")
-    table = _load(datasets, source, split)
-    columns = {"data.image_column": image, "data.caption_column": caption}
+    table = _load(datasets, source, settings.split)
+    columns = {"data.image_column": image, "data.caption_column": settings.caption_column}
     if conditions is not None:
         columns["data.conditions"] = conditions
     wrong = [f"{key} = {name!r}" for key, name in columns.items() if name not in table.column_names]
@@ -34,7 +37,12 @@ def open_hf(source: str, *, split: str, image: str, caption: str, conditions: st
     pictures = [image] if conditions is None else [image, conditions]
     for name in pictures:
         table = _undecoded(datasets, table, name, source)
-    return ListedSource(f"data set {Path(source).name!r} ({split})", _Rows(table, image, caption, conditions))
+    return ListedSource(
+        f"data set {Path(source).name!r} ({settings.split})",
+        _Rows(table, image, settings.caption_column, conditions),
+        maps=conditions is not None,
+        caption=settings.default_caption,
+    )
 
 
 def _load(datasets: Any, source: str, split: str) -> Any:
@@ -90,14 +98,16 @@ class _Rows(Sequence[Entry]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         key = f"row {index:07d}"
-        caption: str | Words | None = self._captions[index][self._caption]
-        if caption is not None and not isinstance(caption, str):
+        caption = self._captions[index][self._caption]
+        if caption is None:
+            caption = NoCaption("Its caption is empty.")
+        elif not isinstance(caption, str):
             kind = type(caption).__name__
             return Entry(key, problem=Problem("caption", f"Its caption is a {kind}, not a text (data.caption_column)."))
         condition = None
         if self._conditions is not None:
-            condition = LazyPart(partial(self._bytes, index, self._conditions))
-        return Entry(key, LazyPart(partial(self._bytes, index, self._image)), caption or "", condition)
+            condition = LazyBytes(partial(self._bytes, index, self._conditions))
+        return Entry(key, LazyBytes(partial(self._bytes, index, self._image)), caption, condition)
 
     def _bytes(self, index: int, column: str) -> bytes:
         cell = self._pictures[column][index][column]
@@ -106,3 +116,19 @@ class _Rows(Sequence[Entry]):
         if cell.get("bytes") is not None:
             return cell["bytes"]
         return Path(cell["path"]).read_bytes()
+
+
+def _fits(source: str) -> float:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if any((path / name).is_file() for name in SAVED):
+            return 0.9
+        if has_pictures(path):
+            return 0
+        tables = (next(path.rglob(pattern), None) for pattern in ("*.parquet", "*.arrow"))
+        return 0.3 if any(table is not None for table in tables) else 0
+    is_id = _HUB_ID.fullmatch(source) is not None and not path.exists() and not path.parent.is_dir()
+    return 0.5 if is_id else 0
+
+
+FORMAT = SourceFormat(_fits, open_hf)

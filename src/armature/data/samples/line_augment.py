@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from armature.data.line_strokes import strokes
+from armature.data.samples.line_strokes import strokes
 
 # Widths and distances below are in pixels of a picture of this side; others scale with theirs.
 _REFERENCE = 128

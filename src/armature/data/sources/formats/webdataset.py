@@ -9,31 +9,27 @@ from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
 
-from armature.data.sources.bad import Problem
-from armature.data.sources.byte_source import FilePart
-from armature.data.sources.library import library
-from armature.data.sources.listed import PICTURE_ENDINGS, Entry, ListedSource, Words
+from armature.data.settings import DataSettings
+from armature.data.sources.listed import PICTURE_ENDINGS, CaptionBytes, Entry, ListedSource, NoCaption
+from armature.data.sources.reading import FileBytes
+from armature.data.sources.source import Problem, SourceFormat, library
 from armature.errors import DatasetError
 
 _REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 _PLAIN_TEXT = ("txt", "caption")
 
 
-def is_remote(pattern: str) -> bool:
-    """Whether any shard of the pattern is at an address or comes from a command."""
-    return any(_REMOTE.match(part) for part in pattern.split("::"))
-
-
-def open_webdataset(pattern: str, *, image: str, caption: str, conditions: str | None = None) -> ListedSource:
+def open_webdataset(settings: DataSettings, kind: str) -> ListedSource:
     """The samples of local .tar shards, indexed by their headers, so that every sample can be read by its number.
 
-    pattern: a shard, a folder of shards, a glob, braces ("data-{000..012}.tar"), or several with "::" between.
-    image: the ending of the picture, when there are several; "image" takes the only one. caption: the field of
-    .json captions; .txt and .caption come first. conditions: the ending of the map, such as "canny.png" or "canny".
-    Keys are the shard's path and the sample's name in it. Raises DatasetError for remote shards, a pattern without
-    shards, and files that are no plain tar.
+    `data.source`: a shard, a folder of shards, a glob, braces ("data-{000..012}.tar"), or several with "::" between.
+    `data.image_column`: the ending of the picture, when there are several; "image" takes the only one.
+    `data.caption_column`: the field of .json captions; .txt and .caption come first. `data.conditions`: the ending of
+    the map, such as "canny.png" or "canny". Keys are the shard's path and the sample's name in it. Raises DatasetError
+    for remote shards, a pattern without shards, and files that are no plain tar.
     """
-    if is_remote(pattern):
+    pattern = settings.source
+    if _is_remote(pattern):
         raise DatasetError(
             f"data.source = {pattern!r} is not on this machine; download the shards first and give their path. "
             "Samples are read by number, in another order at every epoch, which a stream cannot give."
@@ -42,35 +38,44 @@ def open_webdataset(pattern: str, *, image: str, caption: str, conditions: str |
     common = Path(os.path.commonpath([shard.parent for shard in shards]))
     entries: list[Entry] = []
     for shard in shards:
-        where = shard.relative_to(common).as_posix()
-        entries += _entries(shard, where, image, caption, conditions)
-    return ListedSource(f"{len(shards)} WebDataset shard{'s' if len(shards) > 1 else ''}", entries)
+        entries += _entries(shard, shard.relative_to(common).as_posix(), settings)
+    return ListedSource(
+        f"{len(shards)} WebDataset shard{'s' if len(shards) > 1 else ''}",
+        entries,
+        maps=settings.conditions is not None,
+        caption=settings.default_caption,
+    )
+
+
+def _is_remote(pattern: str) -> bool:
+    """Whether any shard of the pattern is at an address or comes from a command."""
+    return any(_REMOTE.match(part) for part in pattern.split("::"))
 
 
 def _shards(pattern: str) -> list[Path]:
     """The shard files of a pattern, absolute, each once, in order of their paths."""
-    parts = [pattern]
-    if "{" in pattern or "::" in pattern:
-        expand = library("webdataset.shardlists", "A shard pattern with braces").expand_urls
-        parts = expand(pattern)
-    found: list[Path] = []
+    parts = pattern.split("::")
+    if "{" in pattern:
+        expand = library("braceexpand", "A shard pattern with braces").braceexpand
+        parts = [name for part in parts for name in expand(part)]
+    shards: list[Path] = []
     for part in parts:
         path = Path(part).expanduser()
         if path.is_dir():
-            found += sorted(path.glob("*.tar"))
+            shards += sorted(file for file in path.glob("*.tar") if file.is_file())
         elif path.is_file():
-            found.append(path)
+            shards.append(path)
         elif any(mark in part for mark in "*?["):
-            found += [Path(name) for name in sorted(glob(str(path)))]
+            shards += [Path(name) for name in sorted(glob(str(path))) if Path(name).is_file()]
         else:
             raise DatasetError(f"data.source: there is no shard {part!r}.")
-    if not found:
+    if not shards:
         raise DatasetError(f"data.source: no .tar shards match {pattern!r}.")
-    return sorted({path.resolve() for path in found})
+    return sorted({path.resolve() for path in shards})
 
 
-def _entries(shard: Path, where: str, image: str, caption: str, conditions: str | None) -> list[Entry]:
-    samples: dict[str, dict[str, FilePart]] = {}
+def _entries(shard: Path, where: str, settings: DataSettings) -> list[Entry]:
+    samples: dict[str, dict[str, FileBytes]] = {}
     doubled: dict[str, str] = {}
     cut = None
     try:
@@ -83,7 +88,7 @@ def _entries(shard: Path, where: str, image: str, caption: str, conditions: str 
                     parts = samples.setdefault(name, {})
                     if ending in parts:
                         doubled[name] = ending
-                    parts[ending] = FilePart(shard, member.offset_data, member.size)
+                    parts[ending] = FileBytes(shard, member.offset_data, member.size)
             except tarfile.ReadError as error:
                 cut = str(error)
     except (tarfile.TarError, OSError) as error:
@@ -97,7 +102,7 @@ def _entries(shard: Path, where: str, image: str, caption: str, conditions: str 
             reason = f"Its shard has two members {name}.{doubled[name]}."
             entries.append(Entry(key, problem=Problem("picture", reason)))
         else:
-            entries.append(_entry(key, parts, image, caption, conditions))
+            entries.append(_entry(key, parts, settings))
     if cut is not None:
         reason = f"The shard is cut off or damaged ({cut}); what follows is lost."
         entries.append(Entry(f"{where} (end)", problem=Problem("picture", reason)))
@@ -111,23 +116,24 @@ def _split(member: str) -> tuple[str, str]:
     return (f"{folder}{slash}{name}", ending.lower()) if name else ("", "")
 
 
-def _entry(key: str, parts: Mapping[str, FilePart], image: str, caption: str, conditions: str | None) -> Entry:
-    condition = None if conditions is None else _condition(parts, conditions.lower().lstrip("."))
+def _entry(key: str, parts: Mapping[str, FileBytes], settings: DataSettings) -> Entry:
+    wanted = settings.conditions
+    condition = None if wanted is None else _condition(parts, wanted.lower().lstrip("."))
     if isinstance(condition, Problem):
         return Entry(key, problem=condition)
     rest = {ending: part for ending, part in parts.items() if part is not condition}
-    picture = _picture(rest, image.lower().lstrip("."))
+    picture = _picture(rest, settings.image_column.lower().lstrip("."))
     if isinstance(picture, Problem):
         return Entry(key, problem=picture)
     plain = next((ending for ending in _PLAIN_TEXT if ending in parts), None)
     if plain is not None:
-        return Entry(key, picture, Words(parts[plain]), condition)
+        return Entry(key, picture, CaptionBytes(parts[plain]), condition)
     if "json" in parts:
-        return Entry(key, picture, Words(parts["json"], caption), condition)
-    return Entry(key, problem=Problem("caption", "It has no caption; expected a member .txt, .caption or .json."))
+        return Entry(key, picture, CaptionBytes(parts["json"], settings.caption_column), condition)
+    return Entry(key, picture, NoCaption("It has no caption; expected a member .txt, .caption or .json."), condition)
 
 
-def _condition(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem:
+def _condition(parts: Mapping[str, FileBytes], wanted: str) -> FileBytes | Problem:
     """The map: the member with exactly this ending, or with a picture ending after it."""
     fitting = [ending for ending in parts if ending == wanted or _is_picture(ending, wanted)]
     if len(fitting) == 1:
@@ -137,7 +143,7 @@ def _condition(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem
     return Problem("condition", f"It has no map .{wanted}; its members: {', '.join(sorted(parts))}.")
 
 
-def _picture(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem:
+def _picture(parts: Mapping[str, FileBytes], wanted: str) -> FileBytes | Problem:
     fitting = [ending for ending in parts if ending == wanted or _is_picture(ending, wanted)]
     # Plain endings come first: 0001.jpg is the picture even where 0001.depth.png lies beside it.
     fitting = fitting or [ending for ending in parts if ending in PICTURE_ENDINGS]
@@ -152,3 +158,14 @@ def _picture(parts: Mapping[str, FilePart], wanted: str) -> FilePart | Problem:
 def _is_picture(ending: str, wanted: str) -> bool:
     head, _, tail = ending.rpartition(".")
     return head == wanted and tail in PICTURE_ENDINGS
+
+
+def _fits(source: str) -> float:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return 0.4 if next(path.glob("*.tar"), None) is not None else 0
+    named = source.endswith(".tar") or any(mark in source for mark in "{*?") or "::" in source
+    return 0.7 if named or _is_remote(source) else 0
+
+
+FORMAT = SourceFormat(_fits, open_webdataset)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from armature.data.sources.bad import Problem
-from armature.data.sources.source import Fingerprint, Sample
-from armature.errors import DatasetError
+from armature.data.settings import DataSettings
+from armature.data.sources.source import Fingerprint, Sample, Source, SourceFormat, Split
+from armature.errors import DatasetError, RecipeError
+from armature.files import Digest
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.maps import pose_map
 from armature.toyworld.scene import MINIMUM_SIZE, Scene, scene
 
+NAME = "toyworld"
 # Held-out scenes are drawn from here on; training stays below, so that the two never meet.
 HELD_OUT = 10_000_000
 SCENES = 10_000
@@ -21,7 +23,7 @@ KINDS = ("sketch", "canny", "depth", "seg", "openpose", "color")
 _LEFT_RIGHT = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 
 
-class ToyworldSource:
+class ToyworldSource(Source):
     """Scenes 0..count - 1 to train on, then `held_out` scenes from seed 10 000 000 on.
 
     size: pixels of a side that are wanted; scenes are drawn at 128 at least. kind: of the map that samples carry;
@@ -59,13 +61,23 @@ class ToyworldSource:
         """The key of a sample."""
         return f"scene {self.seed(index)}"
 
-    def problem(self, index: int) -> Problem | None:
-        """Scenes have none."""
-        return None
+    @property
+    def has_maps(self) -> bool:
+        """Whether scenes carry their exact maps."""
+        return self._kind is not None
 
-    def size(self, index: int) -> tuple[int, int]:
-        """(width, height) of every scene."""
-        return (self.drawn, self.drawn)
+    @property
+    def bucket_step(self) -> int | None:
+        """Scenes are square."""
+        return 0
+
+    def sizes(self) -> Mapping[int, tuple[int, int]]:
+        """Every scene is good, and of one size."""
+        return dict.fromkeys(range(len(self)), (self.drawn, self.drawn))
+
+    def split(self, usable: Sequence[int], held_out: int, seed: int) -> Split:
+        """Held-out scenes are others than a training of any length draws, whatever the seed."""
+        return Split(range(self.training), range(self.training, len(self)))
 
     def read(self, index: int, *, mapped: bool = True) -> Sample:
         """Draw the scene, and its map if `mapped`."""
@@ -80,29 +92,28 @@ class ToyworldSource:
 
     def fingerprint(self) -> Fingerprint:
         """Of what a few scenes look like today, so that a change of toyworld's drawing is noticed."""
-        pictures, maps = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-        pictures.update(f"{self.training} {self.held_out} {self.drawn} {self._seeds is not None}".encode())
-        maps.update(f"{self._kind}".encode())
+        pictures = Digest(self.training, self.held_out, self.drawn, int(self._seeds is not None))
+        maps = Digest(str(self._kind))
         for seed in range(4):
             sample = scene(seed, MINIMUM_SIZE)
-            pictures.update(sample.picture.tobytes() + sample.caption.encode())
+            pictures.add(sample.picture.tobytes(), sample.caption)
             if self._kind is not None:
-                maps.update(sample.condition(self._kind).tobytes())
-        maps.update(pictures.digest())
-        return Fingerprint(pictures.hexdigest(), maps.hexdigest())
+                maps.add(sample.condition(self._kind).tobytes())
+        maps.add(pictures.bytes)
+        return Fingerprint(pictures.hex, maps.hex)
 
 
 def _peopled(start: int, count: int) -> list[int]:
     """The first seeds from `start` on whose scenes have people; a plan alone tells, and is made in no time."""
-    found: list[int] = []
+    seeds: list[int] = []
     for seed in itertools.count(start):
-        if len(found) == count:
-            return found
+        if len(seeds) == count:
+            return seeds
         if seed == HELD_OUT - 1:
-            raise DatasetError(f"data.count: toyworld has only {len(found)} scenes with people; ask for fewer.")
+            raise DatasetError(f"data.count: toyworld has only {len(seeds)} scenes with people; ask for fewer.")
         if any(thing.name == "person" for thing in plan_scene(np.random.default_rng(seed), MINIMUM_SIZE).objects):
-            found.append(seed)
-    return found
+            seeds.append(seed)
+    return seeds
 
 
 def _mirrored_pose(drawn: Scene) -> np.ndarray:
@@ -111,3 +122,18 @@ def _mirrored_pose(drawn: Scene) -> np.ndarray:
     # Poses are drawn on a canvas of twice the size, whose pixel p lands on 2 size - 1 - p.
     people = [np.stack([size - 0.5 - joints[:, 0], joints[:, 1]], axis=-1) for joints in drawn.joints]
     return pose_map([joints[list(_LEFT_RIGHT)] for joints in people], size)
+
+
+def open_toyworld(settings: DataSettings, kind: str) -> ToyworldSource:
+    """The scenes that settings ask for, with their exact maps unless an extractor is named."""
+    if settings.source != NAME:
+        raise RecipeError(f"data.format is toyworld, and data.source {settings.source!r}; give source = 'toyworld'.")
+    if settings.conditions is not None:
+        raise RecipeError("data.conditions: toyworld has its own exact maps; leave it out.")
+    extracted = settings.extractor is not None or bool(settings.extract)
+    return ToyworldSource(settings.count, settings.held_out, settings.resolution, None if extracted else kind)
+
+
+FORMAT = SourceFormat(
+    lambda source: float(source == NAME), open_toyworld, exact_kinds=KINDS, endless=True, embedded_style=True
+)

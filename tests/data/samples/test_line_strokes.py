@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from armature.data.line_strokes import strokes
+from armature.data.samples.line_strokes import strokes
 from armature.toyworld import scene
 
 
