@@ -125,8 +125,14 @@ def test_quantised_weights(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "what"),
     [
-        (["style_embedding", "proj", "transformer_layes.0.ln_1.weight"], "is a style adapter (CLIP vision states"),
-        (["task_embedding", "seq_proj"], "is a CoAdapter fuser"),
+        (
+            ["style_embedding", "proj", "transformer_layes.0.ln_1.weight"],
+            "has the keys of an adapter, but no network fits",
+        ),
+        (
+            ["task_embedding", "seq_proj"],
+            "has the keys of an adapter, but no network fits its shapes: the stem is [1];",
+        ),
         (["control_model.input_hint_block.0.weight"], "is a ControlNet"),
         (["controlnet_cond_embedding.conv_in.weight", "down_blocks.0.resnets.0.conv1.weight"], "is a ControlNet"),
         (["unet.down_blocks.0.attentions.0.to_q.lora_A.weight"], "is a LoRA"),
@@ -147,7 +153,7 @@ def test_other_weights_are_called_by_their_name(tmp_path: Path, keys: list[str],
 
 def test_ip_adapter_in_two_parts(tmp_path: Path) -> None:
     torch.save({"image_proj": {"w": torch.zeros(1)}, "ip_adapter": {"w": torch.zeros(1)}}, tmp_path / "ip.bin")
-    refuses(tmp_path / "ip.bin", "is an IP-Adapter; expected a spatial adapter. Load it into the pipeline with")
+    refuses(tmp_path / "ip.bin", "is an IP-Adapter; expected an adapter. Load it into the pipeline with")
 
 
 @pytest.mark.parametrize(

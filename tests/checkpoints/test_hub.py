@@ -56,6 +56,13 @@ def test_one_file_of_a_repository(make: Make, cache: Path) -> None:
     assert (adapter.card.kind, adapter.spec.network) == ("color", "light")
 
 
+def test_the_missing_part_of_a_cached_repository_is_named(make: Make, cache: Path) -> None:
+    save_adapter(make("full"), folder := put(cache, "someone/depth"))
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"is in the hub's cache only in part: config\.json is there"):
+        load_adapter("someone/depth")
+
+
 @pytest.mark.parametrize("source", ["nobody/nothing", "nobody/nothing/models/a.pth"])
 def test_unknown_id_offline(cache: Path, source: str) -> None:
     with pytest.raises(

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
-from small_models import motion_unet, sd_unet, xl_unet
+from small_models import motion_unet, sd_unet, unet_inputs, xl_unet
 from small_parts import drawing, sd_adapter, xl_adapter
 
 import armature
 from armature import AttachError, ConditionError, Control
+from armature.adapters.networks.full import FullSpec
+from armature.adapters.networks.light import LightSpec
+from armature.adapters.registry import build_adapter
 
 
 def refused(unet, control, message, error=AttachError):
@@ -71,3 +74,14 @@ def test_one_bad_control_among_good_ones_attaches_none():
 def test_a_number_of_masks_that_fits_no_picture_is_refused():
     control = Control(sd_adapter(widths=(32, 32, 64, 64)), [drawing(), drawing(1)], mask=torch.ones(3, 8, 8))
     refused(sd_unet(), control, "2 pictures and 3 masks; give one mask, or one per picture")
+
+
+def test_the_fifth_map_of_diffusers_light_type_is_left_unused_with_a_word():
+    adapter = build_adapter(LightSpec(1, (32, 32, 64, 64, 64), blocks=1))
+    with armature.attach(unet := sd_unet(), Control(adapter, drawing())) as attachment:
+        unet(**unet_inputs(unet))
+        assert attachment.report().controls[0].notes[0] == (
+            "Feature map 4 is left unused: the network gives one more than this U-Net takes."
+        )
+    other = build_adapter(FullSpec(1, (32, 32, 64, 64, 64), blocks=1))
+    refused(sd_unet(), Control(other, drawing()), "it has 5 feature maps, maps halved before")

@@ -18,6 +18,7 @@ from torch import nn
 from armature.adapters.features import Features
 from armature.adapters.keymap import KeyMap
 from armature.adapters.readers import PROGRAMS, Reader
+from armature.adapters.region import Region
 from armature.adapters.save import save_adapter
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes
 from armature.conditions.contract import InputContract
@@ -80,7 +81,8 @@ class Adapter(nn.Module, ABC):
     What a subclass says of itself:
     spec_type: the record of its structure, whose `network` is its name.
     takes: "condition map", "picture states" (of CLIP's vision tower), "first frame", or the "features" of others.
-    family: of its published files, where a file says nothing else; None when it fits any.
+    family: of its published files, where a file says nothing else; None when it fits any. kind: the only one that it
+        has, or None.
     stem: the tensor that every file of it has; expects: what the stem must look like, in words.
     keys, diffusers_type: its names in diffusers' layout and its type there, or None where diffusers has none.
     default_half: the half of guidance that it acts on unless a control says otherwise.
@@ -91,6 +93,7 @@ class Adapter(nn.Module, ABC):
     spec_type: ClassVar[type[AdapterSpec]]
     takes: ClassVar[Takes]
     family: ClassVar[str | None] = None
+    kind: ClassVar[str | None] = None
     stem: ClassVar[str]
     expects: ClassVar[str]
     keys: ClassVar[KeyMap | None] = None
@@ -125,11 +128,12 @@ class Adapter(nn.Module, ABC):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def forward(self, x: torch.Tensor) -> Features:
+    def forward(self, x: Any) -> Features:
         """Compute the features of a batch of conditions.
 
         x: what the network takes: for a condition map (batch, in_channels, height, width) in the contract's range,
-        sides multiples of spec.size_multiple; for picture states (batch, tokens, width).
+        sides multiples of spec.size_multiple; for picture states (batch, tokens, width); for features of others a
+        list of (kind, Features).
         Returns Features with one map per shape in spec.maps, sizes divided by their strides and rounded up, and the
         tokens of spec.tokens. Raises ConditionError on another shape. Source: paper, equation 4.
         """
@@ -137,11 +141,11 @@ class Adapter(nn.Module, ABC):
         return self.features(x)
 
     @abstractmethod
-    def features(self, x: torch.Tensor) -> Features:
+    def features(self, x: Any) -> Features:
         """The network itself, on a condition whose shape is known to fit."""
 
     @abstractmethod
-    def check(self, x: torch.Tensor) -> None:
+    def check(self, x: Any) -> None:
         """Raise ConditionError unless the condition's shape fits."""
 
     def read(self, picture: Any) -> tuple[Any, tuple[str, ...]]:
@@ -151,10 +155,13 @@ class Adapter(nn.Module, ABC):
         """
         raise ConditionError(f"A {self.spec.network} network takes {self.takes}, and no picture by itself.")
 
-    def prepare(self, pictures: Sequence[Any], size: tuple[int, int]) -> PreparedCondition:
+    def prepare(
+        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+    ) -> PreparedCondition:
         """What goes into the network for a picture of (height, width) pixels.
 
-        pictures: what `read` gave, one or more, which become one batch. Raises ConditionError like `read`.
+        pictures: what `read` gave, one or more, which become one batch. region: the part of each that is generated;
+        None for the whole. Raises ConditionError like `read`.
         """
         raise ConditionError(f"A {self.spec.network} network takes {self.takes}, and no picture by itself.")
 
@@ -171,6 +178,11 @@ class Adapter(nn.Module, ABC):
     @abstractmethod
     def candidates(cls, shapes: Shapes) -> list[AdapterSpec]:
         """Every structure of this network whose tensors could have these names and shapes; the stem is there."""
+
+    @classmethod
+    def assumptions(cls, spec: AdapterSpec) -> tuple[str, ...]:
+        """What had to be assumed to read such a structure off a file, as sentences."""
+        return ()
 
     @classmethod
     def usual(cls, spec: AdapterSpec) -> bool:

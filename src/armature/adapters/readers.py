@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Layout = Literal["original", "diffusers"]
+LAYOUTS: tuple[Layout, ...] = ("diffusers", "original")
 
 DIFFUSERS, INVOKE, COMFY, A1111 = "diffusers", "InvokeAI", "ComfyUI", "the A1111 extension"
 PROGRAMS = (DIFFUSERS, INVOKE, COMFY, A1111)

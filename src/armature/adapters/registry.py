@@ -8,12 +8,15 @@ from typing import Any
 from armature.adapters.base import Adapter, AdapterCard
 from armature.adapters.networks.full import FullAdapter
 from armature.adapters.networks.full_xl import FullXLAdapter
+from armature.adapters.networks.fuser import FuserAdapter
 from armature.adapters.networks.light import LightAdapter
+from armature.adapters.networks.style import StyleAdapter
 from armature.adapters.spec import AdapterSpec
 from armature.errors import CheckpointError
 
 NETWORKS: dict[str, type[Adapter]] = {
-    network.spec_type.network: network for network in (FullAdapter, FullXLAdapter, LightAdapter)
+    network.spec_type.network: network
+    for network in (FullAdapter, FullXLAdapter, LightAdapter, StyleAdapter, FuserAdapter)
 }
 
 

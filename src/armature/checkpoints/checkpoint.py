@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from armature.checkpoints.detect import Evidence, detect
 from armature.checkpoints.metadata import Header, read_header
 from armature.checkpoints.naming import family_of, kind_of
 from armature.checkpoints.sources import Located, locate
-from armature.checkpoints.weights import Format, WeightFile, read_weights
+from armature.checkpoints.weights import Format, WeightFile, check_types, read_weights
 from armature.conditions.kinds import canonical_kind, contract_for
 from armature.errors import CheckpointError, ConditionError
 
@@ -71,8 +72,9 @@ def read_checkpoint(
     files = [read_weights(path) for path in located.weights]
     tensors = _merge(files, located.where)
     header = read_header(_metadata(files), located.where)
-    evidence = Evidence(header.spec or stated, family_of(located.name), in_channels)
+    evidence = Evidence(header.spec or stated, _first(family_of, located.names), in_channels)
     detection = detect({name: tuple(t.shape) for name, t in tensors.items()}, located.where, evidence)
+    check_types(tensors, located.where)
     spec = detection.spec
     if in_channels not in (None, spec.picture_channels):
         raise CheckpointError(
@@ -91,14 +93,36 @@ def read_checkpoint(
 def _card(
     located: Located, header: Header, spec: AdapterSpec, notes: tuple[str, ...], source: str, kind: str | None
 ) -> AdapterCard:
-    """The user's kind outranks the metadata's, and that the file name's; a saved contract goes with its kind."""
-    family: str | None = header.family or network_of(spec).family
-    chosen = canonical_kind(kind) if kind is not None else header.kind or kind_of(located.name)
+    """The user's kind outranks the metadata's, and that the names'; a saved contract goes with its kind."""
+    network = network_of(spec)
+    family: str | None = header.family or network.family
+    chosen = canonical_kind(kind) if kind is not None else header.kind or network.kind or _first(kind_of, located.names)
+    if network.takes == "features":
+        return AdapterCard(chosen, family, None, source, header.rest, notes)
     if header.contract is not None and chosen == header.kind:
         contract = header.contract
     else:
-        contract = contract_for(_known(chosen), in_channels=spec.picture_channels, family=family, source=located.name)
+        contract = contract_for(
+            _known(chosen), in_channels=spec.picture_channels, family=family, source=located.names[0]
+        )
+        if contract.order == "BGR":
+            notes = (
+                *notes,
+                f"Nothing in the file says its channel order: blue, green, red is assumed, as the published {chosen} "
+                f"adapter of this family was trained. For one trained on RGB, replace its card's contract.",
+            )
+    if chosen is None:
+        notes = (
+            *notes,
+            "Its kind is unknown, neither the file nor its name tells: maps are taken as they are, without inversion "
+            "or threshold. Say kind='sketch' or whatever it is.",
+        )
     return AdapterCard(chosen, family, contract, source, header.rest, notes)
+
+
+def _first(read: Callable[[str], Any], names: tuple[str, ...]) -> Any:
+    """What the first name says that says anything."""
+    return next((answer for name in names if (answer := read(name)) is not None), None)
 
 
 def _known(kind: str | None) -> str | None:

@@ -34,7 +34,7 @@ def spec_from_config(config: Any, where: str) -> AdapterSpec:
         if class_name == OWN_CLASS:
             return spec_from_dict(config["spec"])
         return _from_diffusers({**_DEFAULTS, **config})
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, CheckpointError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, CheckpointError) as error:
         raise CheckpointError(f"{where}/config.json describes no adapter: {error}") from error
 
 

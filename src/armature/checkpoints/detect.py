@@ -70,7 +70,14 @@ def detect(shapes: Shapes, where: str, evidence: Evidence | None = None) -> Dete
             raise CheckpointError(f"{where} {contradiction}")
     else:
         spec, notes = _read(networks, ours, where, evidence)
-    _compare(expected_shapes(spec), ours, spec, where)
+    try:
+        expected = expected_shapes(spec)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"{where} states a {spec.network} network of sizes that no computer has ({str(error)[:120]}); use the "
+            "config that came with the weights."
+        ) from error
+    _compare(expected, ours, spec, where)
     return Detection(spec, layout, names, notes)
 
 
@@ -89,9 +96,11 @@ def _read(
     specs.sort(key=lambda spec: _likelihood(spec, evidence), reverse=True)
     best = specs[0]
     rival = next((s for s in specs[1:] if s.network != best.network and _widths(s) == _widths(best)), None)
+    assumed = network_of(best).assumptions(best)
     if rival is None or evidence.family is not None or not network_of(best).usual(best):
-        return best, ()
+        return best, assumed
     return best, (
+        *assumed,
         f"Read as {best.reading}, as in every published file; {rival.reading} have the same keys: say "
         f"in_channels={rival.picture_channels} if that is meant.",
     )

@@ -1,4 +1,4 @@
-"""Recognise the weight files that people hand over in place of a spatial adapter, and say what they are."""
+"""Recognise the weight files that people hand over in place of an adapter, and say what they are."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from collections.abc import Iterable
 # (what it is, what to do with it, fragments of which one must occur in some key). The first match wins, so the narrow
 # ones stand first.
 _KNOWN: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    (
-        "a style adapter (CLIP vision states to text tokens)",
-        "Use a style adapter where a picture's style is meant, and a sketch, depth, pose... adapter here",
-        ("style_embedding",),
-    ),
-    (
-        "a CoAdapter fuser",
-        "It joins several adapters and is none by itself; give an adapter",
-        ("task_embedding", "spatial_feat_mapping", "spatial_ch_projs"),
-    ),
     (
         "a LoRA",
         "Load it into the pipeline with load_lora_weights; it works together with adapters",
@@ -66,7 +56,7 @@ def recognise(names: Iterable[str]) -> str | None:
     keys = list(names)
     for what, advice, fragments in _KNOWN:
         if any(fragment in key for key in keys for fragment in fragments):
-            return f"is {what}; expected a spatial adapter. {advice}."
+            return f"is {what}; expected an adapter. {advice}."
     return None
 
 

@@ -11,12 +11,14 @@ class HubFolder:
     """One folder of a hub repository, whose files are downloaded when asked for and not cached.
 
     repo: owner/name. revision: branch, tag or commit; None for the main branch. subfolder: inside it, or "".
-    unreachable: whether a file was neither cached nor could the hub be asked for it.
+    unreachable: whether a file was neither cached nor could the hub be asked for it. cached: names of those that were
+    there all the same.
     """
 
     def __init__(self, repo: str, revision: str | None = None, subfolder: str = "") -> None:
         self.repo, self.revision, self.subfolder = repo, revision, subfolder
         self.unreachable = False
+        self.cached: list[str] = []
 
     def get(self, name: str) -> Path | None:
         """The local path of a file, or None when the repository does not have it or cannot be reached.
@@ -42,6 +44,7 @@ class HubFolder:
                 revision=self.revision,
                 local_files_only=self.unreachable,
             )
+            self.cached.append(name)
             return Path(path)
         except LocalEntryNotFoundError:
             self.unreachable = True
@@ -86,6 +89,11 @@ class HubFolder:
     def missing(self) -> str:
         """Why no weights were found here."""
         place = f"{self.repo}/{self.subfolder}" if self.subfolder else self.repo
+        if self.unreachable and self.cached:
+            return (
+                f"{place} is in the hub's cache only in part: {', '.join(self.cached)} is there and its weights are "
+                "not, and the hub cannot be reached (or offline mode is on). Go online once, or give a local file."
+            )
         if self.unreachable:
             return (
                 f"{place} is no file or folder here, is not in the hub's cache, and the hub cannot be reached (or"

@@ -55,7 +55,7 @@ def read_header(entries: Mapping[str, str], where: str) -> Header:
             contract=None if contract is None else InputContract(**{**contract, "range": tuple(contract["range"])}),
             rest={**foreign, **dict(own.get("metadata") or {})},
         )
-    except (ValueError, TypeError, KeyError, AttributeError, ArmatureError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ArmatureError) as error:
         raise CheckpointError(f"{where} has damaged Armature metadata: {error}. Use an intact file.") from error
 
 

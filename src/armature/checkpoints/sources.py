@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from armature.errors import CheckpointError
 
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 EMBEDDED = "embedded:"
+# Letters of an overlong path that a message shows.
+_SHOWN = 80
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(/[\w .+-]+)*")
 
@@ -24,12 +27,13 @@ class Located:
     """The files of one adapter.
 
     weights: one file, or the shards of one. config: the content of config.json, or None where there is none.
-    name: what speaks of the content: the file's, folder's or repository's name. where: for messages.
+    names: what speaks of the content, best first: the name that the user gave, that of the repository in whose cache
+        it lies, the file's own. where: for messages.
     """
 
     weights: tuple[Path, ...]
     config: Any
-    name: str
+    names: tuple[str, ...]
     where: str
 
 
@@ -66,13 +70,15 @@ def locate(
     text = str(source)
     if text.startswith(EMBEDDED):
         return _in_folder(LocalFolder(_embedded(text.removeprefix(EMBEDDED))), text, variant)
-    path = Path(source).expanduser()
-    if path.is_dir():
+    path = _local(text)
+    if path is not None and path.is_dir():
         path = path / subfolder if subfolder else path
         if not path.is_dir():
             raise CheckpointError(f"{source} has no subfolder {subfolder!r}; check its name.")
-        return _in_folder(LocalFolder(path), str(path.resolve()), variant)
-    if path.is_file():
+        return _in_folder(
+            LocalFolder(path), str(path.resolve()), variant, _names(path, str(path) if subfolder else text)
+        )
+    if path is not None and path.is_file():
         return _single(path, text)
     if not isinstance(source, str) or not _HUB_ID.fullmatch(text) or _looks_local(text):
         raise CheckpointError(
@@ -84,7 +90,7 @@ def locate(
     if inside and text.endswith(WEIGHT_ENDINGS):
         folder = HubFolder(repo, revision, "/".join(inside[:-1]))
         if file := folder.get(inside[-1]):
-            return Located((file,), None, text, text)
+            return Located((file,), None, (text,), text)
         raise CheckpointError(_none_found(folder))
     folder = HubFolder(repo, revision, "/".join([*inside, *([subfolder] if subfolder else [])]))
     return _in_folder(folder, "/".join([text, *([subfolder] if subfolder else [])]), variant)
@@ -98,19 +104,50 @@ def _looks_local(text: str) -> bool:
 def _single(path: Path, text: str) -> Located:
     # Handing over the weight file of a diffusers folder means the folder: its config belongs to it.
     config = path.parent / "config.json"
-    if path.name.startswith(STEM) and config.is_file():
-        return Located((path,), _read_json(config), str(path.resolve().parent), text)
-    return Located((path,), None, text, text)
+    if path.name.startswith(STEM):
+        names = _names(path.parent, str(path.parent.absolute()))
+        return Located((path,), _read_json(config) if config.is_file() else None, names, text)
+    return Located((path,), None, _names(path, text), text)
 
 
-def _in_folder(folder: LocalFolder | HubFolder, name: str, variant: str | None) -> Located:
+def _local(text: str) -> Path | None:
+    """The path that a text means, if the file system can look for it at all."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except RuntimeError as error:
+        raise CheckpointError(f"{text!r} is in the home of a user who is not there; write the path.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise CheckpointError(f"{shown!r} cannot be looked for ({reason}); check the path.") from error
+    return path
+
+
+def _names(path: Path, given: str) -> tuple[str, ...]:
+    """The names that may speak of what lies at a path: the user's, a cached repository's, and where a link leads."""
+    resolved = path.resolve()
+    names = [given, str(path.absolute())]
+    for place in (path.absolute(), resolved):
+        for part, below in pairwise(place.parts):
+            if part.startswith("models--") and below in ("snapshots", "blobs"):
+                inside = place.parts[place.parts.index(below) + 2 :]
+                names.append("/".join([*part.removeprefix("models--").split("--"), *inside]))
+                # The subfolder may be called anything; the repository's own name then still counts.
+                names.append("/".join(part.removeprefix("models--").split("--")))
+    return tuple(dict.fromkeys([*names, str(resolved)]))
+
+
+def _in_folder(
+    folder: LocalFolder | HubFolder, name: str, variant: str | None, names: tuple[str, ...] | None = None
+) -> Located:
     config = folder.get("config.json")
     weights = _weights(folder, variant)
     if weights is None:
         if config is None and folder.get("model_index.json"):
             raise CheckpointError(f"{name} is a complete diffusers pipeline; expected an adapter. Give it as the base.")
         weights = _only_file(folder, variant)
-    return Located(weights, None if config is None else _read_json(config), name, name)
+    return Located(weights, None if config is None else _read_json(config), names or (name,), name)
 
 
 def _weights(folder: LocalFolder | HubFolder, variant: str | None) -> tuple[Path, ...] | None:

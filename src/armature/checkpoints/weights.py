@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import struct
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ Format = Literal["safetensors", "torch"]
 # The format's own limit; a longer header is an attack or not a header at all.
 _LONGEST_HEADER = 100_000_000
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+# Headers and alignment make a torch archive larger than its parts, never smaller.
+_LARGEST_GROWTH, _SMALL = 2, 1_000_000
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -42,8 +45,9 @@ class WeightFile:
 def read_weights(path: Path) -> WeightFile:
     """Read a .safetensors, .pth, .pt, .bin or .ckpt file on the CPU.
 
-    Raises CheckpointError for an empty, truncated or foreign file, for a pickle that needs code, and for weights in a
-    type that a network cannot compute with.
+    Raises CheckpointError for an empty, truncated or foreign file, for a pickle that needs code or unpacks to far more
+    than it holds, and for tensors that are not plain ones. Their types are for `check_types`, once it is known what
+    the file is.
     """
     try:
         with path.open("rb") as file:
@@ -61,12 +65,35 @@ def read_weights(path: Path) -> WeightFile:
     else:
         (tensors, metadata), form = _read_safetensors(path), "safetensors"
     for name, tensor in tensors.items():
+        if oddity := _oddity(tensor):
+            raise CheckpointError(f"{path} holds {name} as {oddity}; expected plain tensors. Save the state_dict anew.")
+    return WeightFile(path, form, tensors, metadata)
+
+
+def check_types(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise CheckpointError for weights in a type that a network cannot compute with."""
+    for name, tensor in tensors.items():
         if tensor.dtype not in _DTYPES:
             raise CheckpointError(
-                f"{path} holds {name} as {str(tensor.dtype).removeprefix('torch.')}; expected float16, bfloat16, "
+                f"{where} holds {name} as {str(tensor.dtype).removeprefix('torch.')}; expected float16, bfloat16, "
                 "float32 or float64. Use the file that it was quantised from."
             )
-    return WeightFile(path, form, tensors, metadata)
+
+
+def _oddity(tensor: torch.Tensor) -> str | None:
+    """What a tensor is that is not simply numbers in memory, as many as its shape says."""
+    if tensor.is_nested:
+        return "a nested tensor"
+    if tensor.layout != torch.strided:
+        return f"a sparse tensor ({str(tensor.layout).removeprefix('torch.')})"
+    if tensor.device.type != "cpu":
+        return f"a tensor without data ({tensor.device.type})"
+    if tensor.is_quantized:
+        return "a quantised tensor"
+    # A view that repeats its few numbers would take its whole size at the first copy.
+    if tensor.numel() * tensor.itemsize > max(tensor.untyped_storage().nbytes(), 1):
+        return f"a view of {list(tensor.shape)} over {tensor.untyped_storage().nbytes()} bytes"
+    return None
 
 
 def _not_weights(head: bytes) -> str | None:
@@ -116,7 +143,7 @@ def _check_header(path: Path) -> None:
             header: Any = json.loads(file.read(length))
             entries = [value for name, value in header.items() if name != "__metadata__"]
             end = max((int(entry["data_offsets"][1]) for entry in entries), default=0)
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError, OverflowError) as error:
             raise CheckpointError(
                 f"{path} has no readable safetensors header; expected .safetensors, .pth, .pt or .bin weights."
             ) from error
@@ -130,6 +157,7 @@ def _check_header(path: Path) -> None:
 
 
 def _read_torch(path: Path) -> Any:
+    _check_unpacked(path)
     try:
         # Given a path, torch would choose the format by its ending.
         with path.open("rb") as file:
@@ -145,6 +173,21 @@ def _read_torch(path: Path) -> Any:
         ) from error
     except Exception as error:  # a damaged zip or pickle can fail anywhere in torch's reader
         raise _damaged(path, error) from error
+
+
+def _check_unpacked(path: Path) -> None:
+    """torch stores its parts as they are; a file whose parts unpack to far more was made to fill the memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # the older format, which is no archive; a damaged one is told by torch's reader
+    size = path.stat().st_size
+    if unpacked > _LARGEST_GROWTH * size + _SMALL:
+        raise CheckpointError(
+            f"{path} has {size} bytes and unpacks to {unpacked}; expected weights as torch saves them, which do not "
+            "grow. It was made to do harm, or packed by another program; save it again with torch.save."
+        )
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

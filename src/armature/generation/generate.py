@@ -211,7 +211,7 @@ def _run(job: _Job) -> Generation:
     settings, resolved, start = job.settings, job.resolved, job.start
     maps = tuple(one.seen((settings.width, settings.height)).picture for one in resolved)
     images, flagged = [], []
-    with attach(job.pipeline, [one.control for one in resolved]) as attachment:
+    with attach(job.pipeline, [one.control for one in resolved], own_thread=True) as attachment:
         # One after the other: in a batch, rounding would make a picture depend on its neighbours, and memory grow.
         for index in range(settings.count):
             output = job.pipeline(**job.arguments(index))

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import nn
 
+from armature.adapters.base import Adapter
 from armature.bases.unet import plain_module
 from armature.errors import AttachError
 from armature.injection.bound import bind
 from armature.injection.call import BoundControls, CallFacts, CallState
+from armature.injection.caller import calls, check_tiling, find_caller
 from armature.injection.context import context_of, context_width, with_context
 from armature.injection.control import Control, number
+from armature.injection.fuse import check_fuser
 from armature.injection.gate import CallGate
-from armature.injection.hooks import forget_compiled, register_site_hooks, remove_hooks
+from armature.injection.hooks import forget_compiled, is_compiled, register_site_hooks, remove_hooks
 from armature.injection.report import AttachmentReport
 from armature.injection.sites import SiteMap, find_sites
 
+# Which attachments act on a U-Net now.
+_ATTACHED: MutableMapping[nn.Module, WeakSet[Attachment]] = WeakKeyDictionary()
 
-def attach(pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> Attachment:
+
+def attach(
+    pipeline_or_unet: Any,
+    controls: Control | Sequence[Control],
+    *,
+    fuser: Adapter | None = None,
+    own_thread: bool = False,
+) -> Attachment:
     """Let controls act on a pipeline, or on a bare U-Net, until detached.
 
     pipeline_or_unet: any diffusers pipeline with a U-Net of Stable Diffusion's shape (see find_sites), untouched but
@@ -30,30 +44,56 @@ def attach(pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> Atta
     controls: one or several; what they add is summed. Features are computed once per call of the pipeline (for a bare
     U-Net once until size or controls change), for the latent's size.
 
-    Use it as a context manager, or call `detach`. Several attachments on one pipeline add up, and may be detached in
-    any order. A U-Net call that has begun ends with the controls it began with; attaching, updating and detaching from
-    another thread take effect between calls, and detaching waits for those under way. Compiled U-Nets are compiled
-    anew after attaching, since a compiled graph does not see new hooks.
+    fuser: a CoAdapter fuser, from load_adapter, that weighs the features of all controls at work by each other before
+        they are summed; the kinds of the controls must be those that it knows, any of them.
+    own_thread: act on calls from this thread alone. A server whose threads generate on one U-Net, each with a pipeline
+        of its own around it (schedulers cannot be shared), attaches so; `armature.generate` does. Otherwise calls of
+        every thread are controlled, and a second thread that would do the same to the same U-Net is refused: its
+        control would act in the first one's pictures.
 
-    Raises AttachError when a control does not fit the U-Net, ConditionError when a picture cannot be used; then nothing
-    is attached. What only a call can show (batch, steps) raises there, as AttachError.
+    Use it as a context manager, or call `detach`. Several attachments on one pipeline add up, and may be detached in
+    any order. Several pipelines may share the U-Net: steps and guidance are those of the one that calls; inpainting
+    with padding_mask_crop and panoramas get the parts of the features that belong to what they work on.
+    A U-Net call that has begun ends with the controls it began with; attaching, updating and detaching from another
+    thread take effect between calls, and detaching waits for those under way. Compiled U-Nets are compiled anew after
+    attaching, since a compiled graph does not see new hooks.
+
+    Raises AttachError when a control does not fit the U-Net or the pipeline works in a way that is not known here
+    (windows that cannot be told), ConditionError when a picture cannot be used; then nothing
+    is attached. What only a call can show (batch, steps, another U-Net in the pipeline) raises there, as AttachError.
+
+    Example:
+        with armature.attach(pipe, armature.Control(sketch, "drawing.png")):
+            image = pipe("a car with flying wings").images[0]
     """
-    return Attachment(pipeline_or_unet, controls)
+    return Attachment(pipeline_or_unet, controls, fuser=fuser, own_thread=own_thread)
 
 
 class Attachment:
     """Controls at work on one U-Net; made by `attach`, ended by `detach` or by leaving its `with` block."""
 
-    def __init__(self, pipeline_or_unet: Any, controls: Control | Sequence[Control]) -> None:
+    def __init__(
+        self,
+        pipeline_or_unet: Any,
+        controls: Control | Sequence[Control],
+        *,
+        fuser: Adapter | None = None,
+        own_thread: bool = False,
+    ) -> None:
         self._pipeline, outer = _target(pipeline_or_unet)
+        check_tiling(self._pipeline)
         self._unet = plain_module(outer)
         self._site_map = find_sites(self._unet)
         self._context_width = context_width(self._unet)
+        self._fuser = fuser
         self._bound = self._bind(controls)
-        self._gate = CallGate()
-        self._state = CallState(self._site_map)
+        self._gate = CallGate(self._unet)
+        self._thread = threading.current_thread()
+        self._own_thread = own_thread
+        self._state = CallState(self._site_map, check_fuser(fuser, (), self._site_map))
         # What the last call of any thread showed.
         self._facts = CallFacts()
+        self._refuse_strangers()
         forget_compiled(outer)
         self._handles = register_site_hooks(self._site_map.all, self._state.read)
         try:
@@ -61,9 +101,13 @@ class Attachment:
             before, after = _outside_graphs(self._before), _outside_graphs(self._after)
             self._handles.append(self._unet.register_forward_pre_hook(before, with_kwargs=True))
             self._handles.append(self._unet.register_forward_hook(after, always_call=True))
+            # Without its U-Net the pipeline would go on uncontrolled; its other parts see the call all the same.
+            for part in _witnesses(self._pipeline):
+                self._handles.append(part.register_forward_pre_hook(_outside_graphs(self._look_for_unet)))
         except BaseException:
             remove_hooks(self._handles)
             raise
+        _ATTACHED.setdefault(self._unet, WeakSet()).add(self)
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -111,12 +155,14 @@ class Attachment:
         """Take every hook off again; once done, doing it again is harmless."""
         if self._gate.close():
             remove_hooks(self._handles)
+            _ATTACHED.get(self._unet, WeakSet()).discard(self)
             self._state.clear()
 
     def report(self) -> AttachmentReport:
         """What the controls did in the last call: active steps, sizes, precisions, and everything worth a note."""
         title = type(self._unet if self._pipeline is None else self._pipeline).__name__
-        return self._facts.report(f"{title}, {self._site_map.title}", self._site_map, self._bound)
+        how = "" if self._fuser is None else ", joined by a fuser"
+        return self._facts.report(f"{title}, {self._site_map.title}{how}", self._site_map, self._bound)
 
     def __enter__(self) -> Attachment:
         return self
@@ -131,19 +177,42 @@ class Attachment:
         for control in listed:
             if not isinstance(control, Control):
                 raise AttachError(f"Controls hold a {type(control).__name__}; expected armature.Control objects.")
+        check_fuser(self._fuser, listed, self._site_map)
         return tuple(bind(control, self._site_map, self._context_width) for control in listed)
 
     def _before(self, unet: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self._state.clear()
-        if not self._gate.enter():
+        if (self._own_thread and threading.current_thread() is not self._thread) or not self._gate.enter():
             return None
         sample = arguments[0] if arguments else named["sample"]
         timestep = arguments[1] if len(arguments) > 1 else named.get("timestep")
         context = context_of(arguments, named)
         rows = 0 if context is None else context.shape[0]
-        self._state.begin(self._bound, self._pipeline, sample, timestep, rows)
+        caller = find_caller(self._unet, self._pipeline)
+        self._state.begin(self._bound, caller, sample, timestep, rows)
         self._facts = self._state.facts
         return with_context(arguments, named, self._state.context) if self._state.context else None
+
+    def _look_for_unet(self, part: nn.Module, arguments: Any) -> None:
+        unet = getattr(self._pipeline, "unet", None)
+        if (not isinstance(unet, nn.Module) or plain_module(unet) is not self._unet) and calls(self._pipeline):
+            raise AttachError(
+                f"The U-Net of this {type(self._pipeline).__name__} is another one than the controls were attached to; "
+                "detach them, and attach again."
+            )
+
+    def _refuse_strangers(self) -> None:
+        """Another thread's controls on this U-Net would act in our calls, and ours in theirs."""
+        for other in _ATTACHED.get(self._unet, ()):
+            theirs = other._thread
+            if self._own_thread or other._own_thread or not other.attached:
+                continue
+            if theirs is not self._thread and theirs.is_alive():
+                raise AttachError(
+                    f"Thread {theirs.name!r} has controls attached to this U-Net, which act on calls of every thread: "
+                    "they and these would meet in both threads' pictures. Attach with own_thread=True in both, or "
+                    "detach the others first."
+                )
 
     def _after(self, unet: nn.Module, arguments: Any, output: Any) -> None:
         self._gate.leave()
@@ -161,6 +230,17 @@ def _target(pipeline_or_unet: Any) -> tuple[Any, nn.Module]:
     raise AttachError(
         f"{type(pipeline_or_unet).__name__}{found} has no U-Net; attach to a Stable Diffusion pipeline or to its U-Net."
     )
+
+
+def _witnesses(pipeline: Any) -> list[nn.Module]:
+    """Modules of a pipeline beside its U-Net that its calls run: text encoders, and the halves of the autoencoder."""
+    parts = getattr(pipeline, "components", None)
+    named = parts if isinstance(parts, dict) else {}
+    vae = named.get("vae")
+    found = [named.get("text_encoder"), named.get("text_encoder_2")]
+    found += [getattr(vae, "encoder", None), getattr(vae, "decoder", None)]
+    # A compiled part would have to be compiled anew for a hook that does nothing.
+    return [part for part in found if isinstance(part, nn.Module) and not is_compiled(part)]
 
 
 def _outside_graphs(hook: Any) -> Any:

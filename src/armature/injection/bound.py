@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch.func import functional_call
 
 from armature.adapters.base import Adapter
 from armature.adapters.features import Features
+from armature.adapters.region import Region, cut_out
 from armature.errors import AttachError
 from armature.injection.control import Control
 from armature.injection.fit import cell_size, check_fit
@@ -37,11 +39,13 @@ class BoundControl:
 class Computed:
     """The features of a bound control at one latent size.
 
+    mask: where it acts, as the control's own or cut like the picture.
     picture: height and width in pixels at which the adapter saw the control, padding included, or None for an adapter
     that sees every picture at a size of its own. notes: what was done to the control on its way.
     """
 
     features: Features
+    mask: torch.Tensor | None
     picture: tuple[int, int] | None
     notes: tuple[str, ...]
 
@@ -70,16 +74,17 @@ def bind(control: Control, site_map: SiteMap, context: int | None) -> BoundContr
 
 
 @torch.no_grad()
-def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) -> Computed:
+def compute(bound: BoundControl, latent: tuple[int, int], region: Region | None, device: torch.device) -> Computed:
     """Run the adapter of a bound control for a latent of the given height and width.
 
+    region: the part of the picture that the latent is, None for the whole; the control is cut as the picture is.
     The picture is fitted to what the latent covers (8 pixels a cell for published adapters); where that is no multiple
     of the adapter's stride, its right and lower edges are continued.
     Raises AttachError when the features have other sizes than the sites, or are not finite.
     """
     control, adapter, sites = bound.control, bound.control.adapter, bound.site_map.all
     cell = cell_size(adapter, bound.site_map)
-    prepared = adapter.prepare(bound.pictures, (round(latent[0] * cell), round(latent[1] * cell)))
+    prepared = adapter.prepare(bound.pictures, _pixels(latent, cell), region)
     features = run(adapter, prepared.value, device)
     maps = features.maps[: len(sites)]
     for level, (feature, site) in enumerate(zip(maps, sites, strict=False)):
@@ -96,12 +101,23 @@ def compute(bound: BoundControl, latent: tuple[int, int], device: torch.device) 
             "is too narrow for them: load it in float32."
         )
     notes = dict.fromkeys((*bound.notes, *prepared.notes))
-    return Computed(Features(maps, features.tokens), prepared.size, tuple(notes))
+    mask = bound.mask
+    if mask is not None and region is not None:
+        width, height = region.picture
+        whole = F.interpolate(mask, size=(height, width), mode="area")
+        mask = cut_out(whole, region, _pixels(latent, cell), "picture")
+    return Computed(Features(maps, features.tokens), mask, prepared.size, tuple(notes))
+
+
+def _pixels(latent: tuple[int, int], cell: float) -> tuple[int, int]:
+    return round(latent[0] * cell), round(latent[1] * cell)
 
 
 def placed(bound: BoundControl, computed: Computed, device: torch.device) -> ControlFeatures:
     """The computed features with the control's weights and its mask on the device."""
-    return ControlFeatures(bound.control, computed.features, None if bound.mask is None else bound.mask.to(device))
+    return ControlFeatures(
+        bound.control, computed.features, None if computed.mask is None else computed.mask.to(device)
+    )
 
 
 def run(adapter: Adapter, condition: torch.Tensor, device: torch.device) -> Features:

@@ -8,17 +8,24 @@ from typing import Any
 
 import torch
 
+from armature.adapters.networks.fuser import FuserAdapter
+from armature.adapters.region import Region
 from armature.errors import AttachError
 from armature.injection.bound import BoundControl, Computed, compute, placed
+from armature.injection.caller import Caller, Views
 from armature.injection.context import ContextAddition
+from armature.injection.fuse import fused
 from armature.injection.hooks import Addition
 from armature.injection.layout import BatchLayout, read_layout
-from armature.injection.mix import mix, mix_tokens
+from armature.injection.mix import ControlFeatures, mix, mix_tokens
 from armature.injection.report import AttachmentReport, ControlReport
 from armature.injection.sites import SiteMap
 from armature.injection.steps import Run, StepPosition, StepTracker
+from armature.injection.tiling import tiled_additions, tiled_tokens
 
 BoundControls = tuple[BoundControl, ...]
+# Height and width of the whole latent, and the part of the picture that it is.
+Place = tuple[tuple[int, int], Region | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +43,7 @@ class CallFacts:
     controls: BoundControls = ()
     run: Run | None = None
     batch: BatchLayout | None = None
-    latent: tuple[int, int] | None = None
+    place: Place | None = None
     dtype: torch.dtype | None = None
     computed: int = 0
     results: dict[int, Computed] = field(default_factory=dict)
@@ -50,7 +57,7 @@ class CallFacts:
             steps=None if facts.run is None else facts.run.count,
             calls=None if facts.run is None else len(facts.run.steps),
             batch=None if facts.batch is None else str(facts.batch),
-            latent=facts.latent,
+            latent=None if facts.place is None else facts.place[0],
             dtype=None if facts.dtype is None else str(facts.dtype).removeprefix("torch."),
             computed=facts.computed,
             controls=tuple(facts._control(index, bound) for index, bound in enumerate(controls)),
@@ -81,8 +88,9 @@ class CallFacts:
 class CallState(threading.local):
     """The additions of the U-Net call that this thread is in; every thread has its own."""
 
-    def __init__(self, site_map: SiteMap) -> None:
+    def __init__(self, site_map: SiteMap, fuser: FuserAdapter | None) -> None:
         self._site_map = site_map
+        self._fuser = fuser
         self._nothing = Sums((None,) * len(site_map.all))
         self._now = self._nothing
         self._tracker = StepTracker()
@@ -103,18 +111,21 @@ class CallState(threading.local):
         self._now = self._nothing
 
     def begin(
-        self, controls: BoundControls, pipeline: Any, sample: torch.Tensor, timestep: Any, context_rows: int
+        self, controls: BoundControls, caller: Caller, sample: torch.Tensor, timestep: Any, context_rows: int
     ) -> None:
         """Set what is added during the U-Net call with these inputs.
 
-        pipeline: that makes the call, or None. context_rows: of the text context, 0 where there is none.
+        caller: what is known of the pipeline that makes the call. context_rows: of the text context, 0 where there is
+        none.
         """
-        position = None if pipeline is None else self._tracker.locate(pipeline, timestep)
-        latent = (sample.shape[-2], sample.shape[-1])
-        batch = read_layout(pipeline, sample)
+        pipeline, views = caller.pipeline, caller.views
+        position = None if pipeline is None else self._tracker.locate(pipeline, timestep, caller.timesteps)
+        latent = (sample.shape[-2], sample.shape[-1]) if views is None else views.latent
+        place = (latent, caller.region)
+        batch = read_layout(pipeline, sample, 1 if views is None else len(views.views))
         facts = self.facts
-        if facts.controls is not controls or facts.latent != latent or (position is not None and position.fresh):
-            self._compute(controls, latent, sample, position)
+        if facts.controls is not controls or facts.place != place or (position is not None and position.fresh):
+            self._compute(controls, place, sample, position)
         facts = self.facts
         facts.batch, facts.dtype = batch, sample.dtype
         active = tuple(
@@ -122,16 +133,30 @@ class CallState(threading.local):
             for index in facts.results
             if position is None or controls[index].control.active(position.step, position.run.count)
         )
-        key = (active, batch, sample.dtype, sample.device, context_rows)
+        key = (active, batch, sample.dtype, sample.device, context_rows, views)
         if key not in self._sums:
             parts = [placed(controls[index], facts.results[index], sample.device) for index in active]
-            levels = range(len(self._site_map.all))
-            sites = tuple(mix(parts, level, batch, sample) for level in levels)
-            self._sums[key] = Sums(sites, mix_tokens(parts, batch, context_rows))
+            self._sums[key] = self._summed(parts, batch, sample, context_rows, views)
         self._now = self._sums[key]
 
+    def _summed(
+        self,
+        parts: list[ControlFeatures],
+        batch: BatchLayout,
+        sample: torch.Tensor,
+        context_rows: int,
+        views: Views | None,
+    ) -> Sums:
+        sites = self._site_map.all
+        if self._fuser is not None:
+            parts = fused(self._fuser, parts, sample.device)
+        if views is not None:
+            return Sums(tiled_additions(parts, sites, views, batch, sample), tiled_tokens(parts, views, batch))
+        additions = tuple(mix(parts, level, batch, sample) for level in range(len(sites)))
+        return Sums(additions, mix_tokens(parts, batch, context_rows))
+
     def _compute(
-        self, controls: BoundControls, latent: tuple[int, int], sample: torch.Tensor, position: StepPosition | None
+        self, controls: BoundControls, place: Place, sample: torch.Tensor, position: StepPosition | None
     ) -> None:
         """Run the adapters of all controls that will act; those whose pictures the running call knows are kept."""
         run = None if position is None else position.run
@@ -139,17 +164,17 @@ class CallState(threading.local):
             _check_window(bound, run)
         before = self.facts
         kept: dict[int, Computed] = {}
-        if before.latent == latent and not (position is not None and position.fresh):
+        if before.place == place and not (position is not None and position.fresh):
             kept = {id(before.controls[index].pictures): result for index, result in before.results.items()}
         self._sums = {}
         computed = before.computed if before.controls is controls else 0
         self.facts = CallFacts()
         results = {
-            index: kept.get(id(bound.pictures)) or compute(bound, latent, sample.device)
+            index: kept.get(id(bound.pictures)) or compute(bound, *place, sample.device)
             for index, bound in enumerate(controls)
             if not bound.control.silent
         }
-        self.facts = CallFacts(controls, run, None, latent, sample.dtype, computed + 1, results)
+        self.facts = CallFacts(controls, run, None, place, sample.dtype, computed + 1, results)
 
 
 def _check_window(bound: BoundControl, run: Run | None) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import FrameType
 
-# How long to sleep before looking again for threads that died inside a call, in seconds.
+from torch import nn
+
+from armature.bases.unet import plain_module
+
+# How long to sleep before looking again for threads that left a call without a word, in seconds.
 _PATIENCE = 0.05
 
 
 class CallGate:
-    """Counts threads in and out; once closed, lets none in."""
+    """Counts threads in and out of one U-Net; once closed, lets none in."""
 
-    def __init__(self) -> None:
+    def __init__(self, unet: nn.Module) -> None:
+        self._unet = unet
         self._changed = threading.Condition()
         self._inside: set[threading.Thread] = set()
         self._closed = False
@@ -41,6 +48,20 @@ class CallGate:
             if self._closed:
                 return False
             self._closed = True
-            while any(thread.is_alive() for thread in self._inside - {threading.current_thread()}):
+            while any(self._really_inside(thread) for thread in self._inside - {threading.current_thread()}):
                 self._changed.wait(_PATIENCE)
             return True
+
+    def _really_inside(self, thread: threading.Thread) -> bool:
+        """Whether the U-Net is on the thread's stack: torch runs no hooks for what is no Exception, and so a call that
+        the keyboard cut off never said that it ended.
+        """
+        frame: FrameType | None = sys._current_frames().get(thread.ident or -1)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_argcount and code.co_varnames[0] == "self":
+                owner = frame.f_locals.get("self")
+                if isinstance(owner, nn.Module) and plain_module(owner) is self._unet:
+                    return True
+            frame = frame.f_back
+        return False

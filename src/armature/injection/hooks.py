@@ -12,9 +12,10 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from armature.adapters.features import Features
+from armature.bases.unet import plain_module
 from armature.errors import AttachError
 from armature.injection.context import ContextAddition, context_width, with_context
-from armature.injection.sites import Site, find_sites, plain_module
+from armature.injection.sites import Site, find_sites
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,13 @@ def forget_compiled(unet: nn.Module) -> None:
 
     Does nothing for a U-Net without compiled parts. torch offers no way to forget the graphs of one model alone.
     """
-    if any(part._compiled_call_impl is not None or "_orig_mod" in part._modules for part in unet.modules()):
+    if is_compiled(unet):
         torch.compiler.reset()
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module, or a part of it, was given to torch.compile."""
+    return any(part._compiled_call_impl is not None or "_orig_mod" in part._modules for part in module.modules())
 
 
 def remove_hooks(handles: list[RemovableHandle]) -> None:

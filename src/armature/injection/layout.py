@@ -35,13 +35,14 @@ class BatchLayout:
         return things if self.copies == 1 else f"{things}, {self.copies} guidance copies"
 
 
-def read_layout(pipeline: Any, sample: torch.Tensor) -> BatchLayout:
+def read_layout(pipeline: Any, sample: torch.Tensor, windows: int = 1) -> BatchLayout:
     """Read the make-up of a U-Net call.
 
-    pipeline: the pipeline that makes the call, or None for a bare U-Net.
+    pipeline: the pipeline that makes the call, or None for a bare U-Net. windows: of a tiled pipeline's call, each of
+    which has rows of its own; the layout is that of one.
     sample: the U-Net's input, (batch, channels, height, width) or (batch, channels, frames, height, width).
     """
-    rows = sample.shape[0]
+    rows = sample.shape[0] // windows
     frames = sample.shape[2] if sample.ndim == 5 else 1
     conditional = guidance_copies(pipeline)
     if conditional is None or rows % len(conditional):

@@ -102,10 +102,15 @@ def find_sites(unet: nn.Module) -> SiteMap:
     return SiteMap(type(unet).__name__, family, tuple(sites), middle)
 
 
+def _whole(module: Any) -> Any:
+    """The module that diffusers' FreeNoise runs in pieces, whose wrapper puts them together again, or the module."""
+    return module.module if type(module).__name__ == "SplitInferenceModule" else module
+
+
 def _level_site(prefix: str, block: nn.Module, halvings: int, rule: SiteRule) -> tuple[Site, int]:
     """The site of one encoder level that starts after `halvings`, and the halvings after the level."""
     parts: Any = block
-    width = parts.resnets[-1].out_channels
+    width = _whole(parts.resnets[-1]).out_channels
     attends = bool(getattr(block, "attentions", None))
     shrinks = bool(getattr(block, "downsamplers", None))
     after = halvings + (1 if shrinks else 0)
@@ -125,4 +130,4 @@ def _middle_site(unet: nn.Module, halvings: int) -> Site | None:
     if middle is None:
         return None
     module = plain_module(middle)
-    return Site("mid_block", module, middle.resnets[-1].out_channels, halvings)
+    return Site("mid_block", module, _whole(middle.resnets[-1]).out_channels, halvings)

@@ -47,10 +47,13 @@ class StepTracker:
         self._run: Run | None = None
         self._position = -1
 
-    def locate(self, pipeline: Any, timestep: Any) -> StepPosition | None:
-        """Place a U-Net call; None when its timestep is none of the scheduler's (a call from outside a pipeline)."""
+    def locate(self, pipeline: Any, timestep: Any, timesteps: Any = None) -> StepPosition | None:
+        """Place a U-Net call among the scheduler's timesteps, or those given.
+
+        Returns None when its timestep is none of them (a call from outside a pipeline).
+        """
         scheduler = getattr(pipeline, "scheduler", None)
-        timesteps = getattr(scheduler, "timesteps", None)
+        timesteps = getattr(scheduler, "timesteps", None) if timesteps is None else timesteps
         if not isinstance(timesteps, torch.Tensor) or timesteps.ndim != 1 or not timesteps.numel():
             return None
         same = self._timesteps is not None and _storage(timesteps) == _storage(self._timesteps)

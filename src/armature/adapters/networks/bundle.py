@@ -11,6 +11,7 @@ from torch import nn
 
 from armature.adapters.base import Adapter, AdapterCard, PreparedCondition
 from armature.adapters.features import Features
+from armature.adapters.region import Region
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes
 from armature.conditions.contract import InputContract
 from armature.errors import CheckpointError, ConditionError
@@ -101,11 +102,12 @@ class BundleAdapter(Adapter):
         read = [one.read(part) for one, part in zip(self._listed, picture, strict=True)]
         return [value for value, _ in read], tuple(dict.fromkeys(note for _, notes in read for note in notes))
 
-    def prepare(self, pictures: Sequence[Any], size: tuple[int, int]) -> PreparedCondition:
+    def prepare(
+        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+    ) -> PreparedCondition:
         """Each member's own preparation, side by side."""
-        prepared = [
-            one.prepare([picture[index] for picture in pictures], size) for index, one in enumerate(self._listed)
-        ]
+        own = [[picture[index] for picture in pictures] for index in range(len(self.members))]
+        prepared = [one.prepare(part, size, region) for one, part in zip(self._listed, own, strict=True)]
         value = torch.cat([one.value for one in prepared], dim=1)
         notes = tuple(dict.fromkeys(note for one in prepared for note in one.notes))
         return PreparedCondition(value, prepared[0].size, notes)

@@ -15,8 +15,10 @@ from torch import nn
 
 from armature.adapters.base import Adapter, PreparedCondition
 from armature.adapters.readers import A1111, COMFY, DIFFUSERS, INVOKE, Reader
+from armature.adapters.region import Region, cut_out
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes, at_least_one
 from armature.conditions.control_map import prepare_control
+from armature.conditions.kinds import content_of
 from armature.conditions.picture.reading import read_pixels
 from armature.errors import ConditionError
 
@@ -155,18 +157,29 @@ class SpatialAdapter(Adapter, ABC):
         prepare_control(picture, self.contract)
         return picture, notes
 
-    def prepare(self, pictures: Sequence[Any], size: tuple[int, int]) -> PreparedCondition:
+    def prepare(
+        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+    ) -> PreparedCondition:
         """The pictures under the contract at that size; its right and lower edges are continued to whole strides."""
-        prepared = prepare_control(list(pictures), self.contract, size=(size[1], size[0]))
+        contract = self.contract
+        if region is None:
+            prepared = prepare_control(list(pictures), contract, size=(size[1], size[0]))
+            tensor, notes = prepared.tensor, prepared.notes
+        else:
+            # A box in which nothing is drawn is no fault: the drawing may lie beside it.
+            prepared = prepare_control(list(pictures), contract, size=region.picture)
+            low, high = contract.range
+            part = cut_out((prepared.tensor - low) / (high - low), region, size, content_of(contract))
+            tensor, notes = part * (high - low) + low, (*prepared.notes, f"Cut like the picture: {region}.")
         stride = self.spec.stride
         needed = (-(-size[0] // stride) * stride, -(-size[1] // stride) * stride)
         if needed == size:
-            return PreparedCondition(prepared.tensor, size, prepared.notes)
-        padded = F.pad(prepared.tensor, (0, needed[1] - size[1], 0, needed[0] - size[0]), mode="replicate")
+            return PreparedCondition(tensor, size, notes)
+        padded = F.pad(tensor, (0, needed[1] - size[1], 0, needed[0] - size[0]), mode="replicate")
         note = (
             f"Padded from {size[1]} x {size[0]} to {needed[1]} x {needed[0]} px, multiples of the adapter's {stride}."
         )
-        return PreparedCondition(padded, needed, (*prepared.notes, note))
+        return PreparedCondition(padded, needed, (*notes, note))
 
     @classmethod
     def empty_condition(cls, spec: AdapterSpec, count: int, size: tuple[int, int], dtype: torch.dtype) -> torch.Tensor:

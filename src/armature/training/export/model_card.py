@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from armature.adapters.base import Adapter, AdapterCard
+from armature.adapters.readers import LAYOUTS, reader_table
 from armature.bases.families import family_title
 from armature.data.sources.open import exact_kinds
 from armature.files import public_name
@@ -137,6 +138,10 @@ def model_card(summary: Summary, adapter: Adapter, card: AdapterCard, pictures: 
     if summary.figures:
         lines += ["", "## Figures at the end", "", "| on held-out samples | value |", "|---|---|"]
         lines += _table({name: f"{value:.4f}" for name, value in summary.figures.items()})
+    lines += ["", "## Who reads it", "", "| program | this folder | the file in the original layout |", "|---|---|---|"]
+    readers = type(adapter).readers(adapter.spec)
+    folder, file = (reader_table(readers, layout) for layout in LAYOUTS)
+    lines += [f"| {program} | {folder[program]} | {file[program]} |" for program in folder]
     for name in pictures:
         lines += ["", f"![{name.partition('.')[0].replace('_', ' ')}]({name})"]
     return "\n".join(lines) + "\n"
