@@ -11,6 +11,7 @@ from PIL import Image
 from armature.adapters.base import AdapterCard
 from armature.adapters.networks.full import FullSpec
 from armature.adapters.registry import build_adapter
+from armature.bases.families import family_named
 from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_control
 from armature.conditions.kinds import KINDS, Kind, contract_for, find_kind
@@ -74,7 +75,7 @@ def learned(folder, kind, contract, pixels):
         source=str(folder / "pictures"), conditions="../maps", resolution=SIZE, bucket_step=0, held_out=0,
         flip="never", crop="centre",
     )  # fmt: skip
-    data = open_dataset(settings, kind=kind, contract=contract, family="sd", stride=8, seed=0)
+    data = open_dataset(settings, kind=kind, contract=contract, family=family_named("sd"), stride=8, seed=0)
     maps = torch.from_numpy(stack_controls([data.load(0).control]))
     return control_tensor(maps, contract, torch.device("cpu"))
 

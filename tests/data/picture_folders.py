@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 from PIL import Image
 
+from armature.bases.families import family_named
 from armature.conditions.kinds import contract_for
 from armature.data.samples.dataset import open_dataset
 from armature.data.settings import DataSettings
@@ -106,7 +107,7 @@ def opened(source, *, kind="sketch", family="sd", stride=8, seed=0, contract=Non
         settings(source, **changes),
         kind=kind,
         contract=contract or contract_for(kind, family=family),
-        family=family,
+        family=family_named(family),
         stride=stride,
         seed=seed,
     )

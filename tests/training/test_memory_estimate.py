@@ -23,7 +23,7 @@ def kept_bytes(setup, batch):
 
     width = unet.config.cross_attention_dim
     more = {}
-    if setup.base.family == "sdxl":
+    if setup.base.family.key == "sdxl":
         more = {"added_cond_kwargs": {"text_embeds": torch.zeros(batch, 32), "time_ids": torch.zeros(batch, 6)}}
     with injected(unet) as injection, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         injection.set(adapter(torch.rand(batch, setup.adapter.spec.in_channels, 64, 64)))

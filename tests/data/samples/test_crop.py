@@ -5,6 +5,7 @@ import pytest
 from picture_folders import opened, png, write_folder
 from PIL import Image
 
+from armature.bases.families import family_named
 from armature.conditions.picture.fit import fit_values, resize
 from armature.data.samples.crop import Crop, make_buckets, may_flip, place_crop
 from armature.errors import RecipeError
@@ -17,7 +18,7 @@ RNG = np.random.default_rng
     [(512, None, "sd", 8), (1024, None, "sdxl", 16), (768, 64, "sd", 8), (128, None, "sd", 8), (640, 16, "sdxl", 16)],
 )
 def test_buckets_have_the_area_and_fit_the_strides(resolution, step, family, stride):
-    sizes = make_buckets(resolution, step, family=family, stride=stride).sizes
+    sizes = make_buckets(resolution, step, usual_step=family_named(family).bucket_step, stride=stride).sizes
     usual = step or (32 if family == "sdxl" else 64)
     assert (resolution, resolution) in sizes
     for width, height in sizes:
@@ -28,7 +29,7 @@ def test_buckets_have_the_area_and_fit_the_strides(resolution, step, family, str
 
 
 def test_pictures_go_to_the_bucket_of_their_proportions():
-    buckets = make_buckets(512, 64, family="sd", stride=8)
+    buckets = make_buckets(512, 64, usual_step=64, stride=8)
     assert buckets.nearest(3000, 3000) == (512, 512)
     assert buckets.nearest(3000, 2000) == (640, 384) or buckets.nearest(3000, 2000) == (576, 448)
     assert buckets.nearest(100, 1000) == buckets.sizes[0]
@@ -37,12 +38,12 @@ def test_pictures_go_to_the_bucket_of_their_proportions():
 
 def test_steps_and_squares_that_do_not_fit_are_refused():
     with pytest.raises(RecipeError, match=r"bucket_step = 24 is no multiple of 16.*take 32"):
-        make_buckets(1024, 24, family="sdxl", stride=16)
+        make_buckets(1024, 24, usual_step=32, stride=16)
     with pytest.raises(RecipeError, match=r"resolution = 500 is no multiple of 8.*take 496 or 504"):
-        make_buckets(500, 0, family="sd", stride=8)
+        make_buckets(500, 0, usual_step=64, stride=8)
     with pytest.raises(RecipeError, match="too coarse"):
-        make_buckets(64, 512, family="sd", stride=8)
-    assert make_buckets(504, 0, family="sd", stride=8).sizes == ((504, 504),)
+        make_buckets(64, 512, usual_step=64, stride=8)
+    assert make_buckets(504, 0, usual_step=64, stride=8).sizes == ((504, 504),)
 
 
 @pytest.mark.parametrize("crop", ["centre", "random"])

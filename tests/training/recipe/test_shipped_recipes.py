@@ -65,7 +65,7 @@ def test_a_recipe_loads_and_reads_back_equal(name, tmp_path):
 def test_the_adapter_of_a_recipe_fits_its_base(name):
     recipe = load_recipe(HOME / name)
     base = base_of(recipe.base.model)
-    assert base.family == ("sdxl" if name.startswith("sdxl") else "sd")
+    assert base.family.key == ("sdxl" if name.startswith("sdxl") else "sd")
     contract = training_contract(recipe.adapter, base)
     spec = adapter_spec(recipe.adapter, base, contract)
     side = recipe.data.resolution
