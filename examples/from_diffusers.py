@@ -18,7 +18,7 @@ def main() -> None:
     pipe = armature.embedded_pipeline()
     sketch = armature.load_adapter("embedded:sketch")
     # diffusers takes a map that is ready: white lines on black, cut to two values, of the picture's size.
-    made = armature.generate(PROMPT, [("sketch", DRAWINGS / "house.png")], seed=5, steps=1)
+    made = armature.generate(PROMPT, [("sketch", DRAWINGS / "house.png")], seed=5, num_inference_steps=1)
     lines = made.control_maps[0]
     options = {"num_inference_steps": 8, "guidance_scale": 2.5, "output_type": "np"}
 

@@ -14,7 +14,7 @@ import armature
 pipe = armature.embedded_pipeline()
 sketch = armature.load_adapter("embedded:sketch")
 drawing = {str(DRAWINGS / "house.png")!r}
-made = armature.generate("a red house", [("sketch", drawing)], seed=1, steps=2)
+made = armature.generate("a red house", [("sketch", drawing)], seed=1, num_inference_steps=2)
 with armature.attach(pipe, armature.Control(sketch, drawing)):
     pass
 armature.extract("embedded:depth", made.images[0])

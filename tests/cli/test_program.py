@@ -77,7 +77,7 @@ def test_running_out_of_memory_is_told_without_a_traceback(monkeypatch):
     def full(*arguments, **named):
         raise MemoryError
 
-    monkeypatch.setattr(home, "inspect_checkpoint", full)
+    monkeypatch.setattr(home, "read_checkpoint", full)
     done = CliRunner().invoke(app, ["inspect", "a.pth"])
     assert (done.exit_code, done.stderr.splitlines()[0][:24]) == (1, "armature: out of memory;")
 

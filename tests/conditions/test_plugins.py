@@ -227,7 +227,7 @@ with armature.attach(pipe, armature.Control(adapter, map_)):
 assert np.array_equal(draw(), plain)
 
 request = ("slope", drawn.picture, {"extract": True})
-made = armature.generate("a red house", request, adapters={"slope": adapter}, steps=1, seed=0)
+made = armature.generate("a red house", request, adapters={"slope": adapter}, num_inference_steps=1, seed=0)
 assert made.settings.to_record()["controls"][0]["extractor"] == "slope"
 
 data = open_dataset(

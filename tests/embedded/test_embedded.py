@@ -108,7 +108,7 @@ def test_a_drawing_on_white_paper_is_inverted_and_the_user_told(pipe):
         base=pipe,
         adapters={"sketch": "embedded:sketch"},
         seed=1,
-        steps=2,
+        num_inference_steps=2,
     )
     assert "sketch control: Dark lines on light paper were turned into white lines on black." in made.notes
     assert np.asarray(made.control_maps[0]).mean() < 60

@@ -21,7 +21,7 @@ def test_pictures_are_those_of_one_after_the_other(bases, pictures, threads, sha
         # One in three without a control; the others with controls of their own.
         controls = [("sketch", pictures["lines" if index % 2 else "ink"], {"weight": 1.0 + index})]
         given = {"controls": controls, "adapters": {"sketch": adapter}} if index % 3 else {}
-        made = generate("a red house", base=opened[index % 2], steps=2, seed=index, **given)
+        made = generate("a red house", base=opened[index % 2], num_inference_steps=2, seed=index, **given)
         return np.asarray(made.images[0])
 
     expected = [picture(index) for index in range(16)]

@@ -144,14 +144,6 @@ def test_broken_weights_are_told_before_they_blacken_the_picture(unet):
         call(unet)
 
 
-def test_style_tokens_are_not_dropped_without_a_word(unet, monkeypatch):
-    control = sketch()
-    maps = control.adapter(torch.zeros(1, 1, 64, 64)).maps
-    monkeypatch.setattr(control.adapter, "features", lambda x: armature.Features(maps, torch.zeros(1, 8, 32)))
-    with armature.attach(unet, control), pytest.raises(AttachError, match="gives style tokens, which attach cannot"):
-        call(unet)
-
-
 def test_the_report_before_during_and_after(pipeline):
     with armature.attach(pipeline, [sketch(end=0.5), sketch(weight=0)]) as attachment:
         report = attachment.report()

@@ -147,7 +147,7 @@ def test_defect_8_features_survive_every_step_without_a_clone(monkeypatch):
     pipeline, cloned = case.build(), []
     with armature.attach(pipeline, Control(case.adapter(), drawing())) as attachment:
         case.run(pipeline, num_inference_steps=1)
-        maps = attachment._facts.results[0].part.maps
+        maps = attachment._facts.results[0].features.maps
         before = [feature.clone() for feature in maps]
         original = torch.Tensor.clone
         monkeypatch.setattr(

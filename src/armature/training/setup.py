@@ -18,6 +18,7 @@ from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
 from armature.devices import PRECISIONS, DeviceSpec
 from armature.errors import CheckpointError, RecipeError
+from armature.files import public_name
 from armature.injection.sites import find_sites
 from armature.training.init_from import InitReport, check_family, init_from, load_source
 from armature.training.recipe.model import AdapterSettings, Precision, Recipe
@@ -68,7 +69,7 @@ def set_up(recipe: Recipe, *, device: torch.device | str | None = None) -> Setup
     start = None if recipe.adapter.init_from is None else load_source(recipe.adapter.init_from)
     # A wrong start is told by the base's headers: a large base takes minutes to read.
     if start is not None and (family := glance_at(recipe.base.model, recipe.base.config).family) is not None:
-        check_family(start, family.adapters, recipe.base.model)
+        check_family(start, family.adapters, public_name(recipe.base.model))
     base = open_base(recipe.base.model, vae=recipe.base.vae, config=recipe.base.config, place=place)
     freeze(*(part for part in base.pipeline.components.values() if isinstance(part, torch.nn.Module)))
     _check_base(base, recipe)

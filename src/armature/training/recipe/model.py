@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
-from armature.adapters.registry import NETWORKS
 from armature.conditions.kinds import canonical_kind, find_kind
 from armature.conditions.registry import find_extractor
 from armature.data.settings import CacheSettings, DataSettings
@@ -24,9 +23,12 @@ DurationOrNever = Annotated[
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
-def _trainable() -> list[str]:
-    """Names of the networks that learn from condition maps."""
-    return [name for name, network in NETWORKS.items() if network.takes == "condition map"]
+def _networks() -> list[str]:
+    """What `adapter.network` may be: "auto", and the networks that learn from condition maps."""
+    # Networks are torch's; a recipe that leaves the choice open is read without it.
+    from armature.adapters.registry import NETWORKS
+
+    return ["auto", *(name for name, network in NETWORKS.items() if network.takes == "condition map")]
 
 
 class _Strict(BaseModel):
@@ -54,7 +56,6 @@ class AdapterSettings(_Strict):
     kind: str = Field(description="what the adapter follows: sketch, canny, depth, seg, openpose, color")
     network: str = Field(
         default="auto",
-        examples=["auto", *_trainable()],
         description='"auto" is full, or full_xl for SDXL; "light" suits colour',
     )
     channels: Literal[1, 3] | None = Field(
@@ -78,8 +79,7 @@ class AdapterSettings(_Strict):
     @field_validator("network")
     @classmethod
     def _network(cls, network: str) -> str:
-        known = ("auto", *_trainable())
-        if network not in known:
+        if network != "auto" and network not in (known := _networks()):
             raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(known)}")
         return network
 
