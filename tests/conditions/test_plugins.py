@@ -197,6 +197,7 @@ def test_an_installed_package_works_on_the_command_line_and_in_its_workers(site,
 USE = """
 import numpy as np, torch
 import armature
+from armature.bases.families import family_named
 from armature.adapters.base import AdapterCard
 from armature.adapters.registry import build_adapter
 from armature.adapters.networks.full import FullSpec
@@ -232,7 +233,7 @@ assert made.settings.to_record()["controls"][0]["extractor"] == "slope"
 
 data = open_dataset(
     DataSettings(source="toyworld", count=4, resolution=128, held_out=0, extractor="slope", flip="never"),
-    kind="slope", contract=contract_for("slope"), family="sd", stride=8, seed=0,
+    kind="slope", contract=contract_for("slope"), family=family_named("sd"), stride=8, seed=0,
 )
 frame = data.frame(0)
 assert np.array_equal(frame.control, np.asarray(armature.extract("slope", frame.pixels)))
