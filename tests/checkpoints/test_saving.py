@@ -171,7 +171,7 @@ def test_bad_targets(make: Make, tmp_path: Path) -> None:
         ("armature.spec", "{", "has damaged Armature metadata"),
         ("armature.format", "2", "format 2 is unknown, this version reads 1; update Armature"),
         ("armature.contract", '{"order": "GBR"}', "has damaged Armature metadata"),
-        ("armature.family", '"sd3"', "family is 'sd3', expected 'sd' or 'sdxl'"),
+        ("armature.family", '"s d"', "family is 's d', expected a word such as 'sd' or 'sdxl'"),
         ("armature.spec", '{"network": "full"}', "Fields missing from an adapter spec"),
     ],
 )

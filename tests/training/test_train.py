@@ -108,3 +108,26 @@ def test_what_cannot_be_trained_leaves_no_run_folder(small_recipe, override):
     with pytest.raises(armature.ArmatureError):
         armature.train(small_recipe, override.split(), progress=False)
     assert not Path(small_recipe["run"]).exists()
+
+
+def test_a_base_with_a_tiny_autoencoder_is_trained_on(small_recipe, tmp_path):
+    from tiny_base import tiny_pipeline
+
+    tiny_pipeline().save_pretrained(tmp_path / "tiny")
+    wanted = ["eval.every=3 steps", "eval.steps=1", "preview_samples=1", "fidelity_samples=1"]
+    folder = armature.train(small_recipe, [f"base={tmp_path / 'tiny'}", *wanted], progress=False)
+    assert armature.load_adapter(folder).card.family == "sd"
+    held_out = series(read_metrics(Path(small_recipe["run"])), "held_out/loss")
+    assert [step for step, _ in held_out][-1] == 3
+
+
+def test_a_single_file_is_trained_on_with_a_folder_for_its_configuration(small_recipe, base_folders, tmp_path):
+    from original_layout import original_state
+    from safetensors.torch import save_file
+
+    from armature.bases.open import open_base
+
+    save_file(original_state(open_base(base_folders["sd"]).pipeline), tmp_path / "base.safetensors")
+    told = [f"base={tmp_path / 'base.safetensors'}", f"base.config={base_folders['sd']}"]
+    by_file = armature.train(small_recipe, [*told, f"run={tmp_path / 'by_file'}"], progress=False)
+    assert same(weights(by_file), weights(armature.train(small_recipe, progress=False)))
