@@ -154,7 +154,7 @@ def _key(name: str, field: FieldInfo) -> Key:
         default = str(default)
     return Key(
         name=name,
-        expected=_one_of(field.examples) if field.examples else _expected(field.annotation, field.metadata),
+        expected=_expected(field.annotation, field.metadata),
         default=list(default) if isinstance(default, tuple) else default,
         required=required,
         meaning=field.description or "",

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
-from armature.adapters.registry import NETWORKS
 from armature.conditions.kinds import canonical_kind, find_kind
 from armature.conditions.registry import find_extractor
 from armature.data.settings import CacheSettings, DataSettings
@@ -22,11 +21,6 @@ DurationOrNever = Annotated[
     PlainSerializer(lambda value: "never" if value is None else str(value)),
 ]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
-
-
-def _trainable() -> list[str]:
-    """Names of the networks that learn from condition maps."""
-    return [name for name, network in NETWORKS.items() if network.takes == "condition map"]
 
 
 class _Strict(BaseModel):
@@ -53,9 +47,7 @@ class AdapterSettings(_Strict):
 
     kind: str = Field(description="what the adapter follows: sketch, canny, depth, seg, openpose, color")
     network: str = Field(
-        default="auto",
-        examples=["auto", *_trainable()],
-        description='"auto" is full, or full_xl for SDXL; "light" suits colour',
+        default="auto", description='full, full_xl, light...; "auto" is full, or full_xl for SDXL; "light" suits colour'
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="of the condition map; left out, the kind's contract decides"
@@ -78,7 +70,12 @@ class AdapterSettings(_Strict):
     @field_validator("network")
     @classmethod
     def _network(cls, network: str) -> str:
-        known = ("auto", *_trainable())
+        if network == "auto":
+            return network
+        # The networks are torch's modules, and a recipe is to be read, and its mistakes told, at once.
+        from armature.adapters.registry import NETWORKS
+
+        known = ("auto", *(name for name, one in NETWORKS.items() if one.takes == "condition map"))
         if network not in known:
             raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(known)}")
         return network
