@@ -27,8 +27,7 @@ from armature.training.prepare_data import fill_cache, open_data
 from armature.training.recipe.load import load_recipe
 from armature.training.setup import set_up
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.learner import Learner
-from armature.training.trainer.step import freeze
+from armature.training.trainer.step import Learner, freeze
 
 ROOT = Path(__file__).parents[1]
 

@@ -40,9 +40,7 @@ from armature.data.encoding.batch import EncodedBatch
 from armature.injection.hooks import injected
 from armature.training.recipe.model import TrainSettings
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.learner import Learner
-from armature.training.trainer.loss import mean_squared_error
-from armature.training.trainer.step import freeze
+from armature.training.trainer.step import Learner, freeze, mean_squared_error
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

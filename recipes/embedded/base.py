@@ -34,7 +34,7 @@ from armature.bases.schedule import noised, target
 from armature.toyworld import scene
 from armature.toyworld.layout import plan_scene
 from armature.toyworld.palette import CLASSES, COLOUR_NAMES
-from armature.training.trainer.loss import mean_squared_error
+from armature.training.trainer.step import mean_squared_error
 
 WIDTHS = (64, 128, 192, 192)
 CAPTION_DROPOUT = 0.1

@@ -129,7 +129,15 @@ def _fitted(
     recipe, pipeline = setup.recipe, setup.base.pipeline
     schedule = NoiseSchedule.of(pipeline.scheduler)
     with ExitStack() as stack:
-        callbacks = build_callbacks(recipe, setup.base, setup.contract, batches, run=run.path, note=display.note)
+        callbacks = build_callbacks(
+            recipe,
+            setup.base,
+            setup.contract,
+            batches,
+            arithmetic=setup.precision,
+            run=run.path,
+            note=display.note,
+        )
         metrics = None
         if processes.first:
             settings, wanted = recipe.model_dump(mode="json"), recipe.logging

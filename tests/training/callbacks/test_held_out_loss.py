@@ -9,7 +9,8 @@ from small_training import ALPHAS, PositionBatches, settings, small_adapter, sma
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.callbacks.held_out_loss import HeldOutLoss
-from armature.training.trainer.step import Batch, adapter_loss, freeze
+from armature.training.trainer.noise import NoisedBatch
+from armature.training.trainer.step import adapter_loss, freeze
 
 
 def held_out(unet=None, **options):
@@ -88,8 +89,8 @@ def test_learning_lowers_it():
             encoded = PositionBatches(settings()).at(range(5))
             t = torch.randint(0, 1000, (5,), generator=generator)
             noise = torch.randn(encoded.mean.shape, generator=generator)
-            batch = Batch(encoded.mean, encoded.text.states, encoded.control)
-            adapter_loss(injection, unet, adapter, batch, t, noise, ALPHAS, "epsilon").backward()
+            batch = NoisedBatch(encoded.mean, encoded.text.states, encoded.control, t, noise)
+            adapter_loss(injection, unet, adapter, batch, ALPHAS, "epsilon").backward()
             optimizer.step()
             optimizer.zero_grad()
     assert loss.measure(samples(), adapter).mean < before

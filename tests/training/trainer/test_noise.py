@@ -31,8 +31,8 @@ def noised(positions, xl=False, **changes):
 
 
 def parts(one):
-    added = (one.batch.added or {}).values()
-    return [one.batch.latents, one.batch.text, one.batch.control, one.timesteps, one.noise, *added]
+    added = (one.added or {}).values()
+    return [one.latents, one.text, one.control, one.timesteps, one.noise, *added]
 
 
 @pytest.mark.parametrize("xl", [False, True])
@@ -60,7 +60,7 @@ def test_latents_are_drawn_from_the_posterior():
     encoded = PositionBatches(settings()).at([5])
     one = noised([5])
     eps = noise().normal([5], "posterior", (4, 8, 8))
-    assert torch.allclose(one.batch.latents, encoded.mean + encoded.std * eps)
+    assert torch.allclose(one.latents, encoded.mean + encoded.std * eps)
 
 
 def test_noise_is_standard_normal_and_its_offset_is_one_number_a_channel():
@@ -103,22 +103,22 @@ def test_the_two_dropouts_are_independent():
 
 def test_a_dropped_caption_is_the_empty_one_and_sizes_stay():
     kept, dropped = noised([0, 1], xl=True, caption_dropout=0.0), noised([0, 1], xl=True, caption_dropout=1.0)
-    assert (dropped.batch.text == 7).all()
-    assert (dropped.batch.added["text_embeds"] == 9).all()
-    assert not (kept.batch.added["text_embeds"] == 9).any()
-    assert torch.equal(kept.batch.added["time_ids"], dropped.batch.added["time_ids"])
+    assert (dropped.text == 7).all()
+    assert (dropped.added["text_embeds"] == 9).all()
+    assert not (kept.added["text_embeds"] == 9).any()
+    assert torch.equal(kept.added["time_ids"], dropped.added["time_ids"])
 
 
 def test_a_dropped_condition_is_the_contracts_lowest_value():
-    assert (noised([0, 1], condition_dropout=1.0, low=-1.0).batch.control == -1).all()
-    assert (noised([0, 1], condition_dropout=0.0, low=-1.0).batch.control >= 0).all()
+    assert (noised([0, 1], condition_dropout=1.0, low=-1.0).control == -1).all()
+    assert (noised([0, 1], condition_dropout=0.0, low=-1.0).control >= 0).all()
 
 
 def test_one_setting_leaves_the_others_numbers_as_they_are():
     one, other = noised([4], caption_dropout=0.0), noised([4], caption_dropout=1.0, timesteps="uniform")
     assert torch.equal(one.noise, other.noise)
-    assert torch.equal(one.batch.latents, other.batch.latents)
-    assert torch.equal(one.batch.control, other.batch.control)
+    assert torch.equal(one.latents, other.latents)
+    assert torch.equal(one.control, other.control)
 
 
 def test_half_precision_samples_are_drawn_in_float32():
@@ -126,7 +126,7 @@ def test_half_precision_samples_are_drawn_in_float32():
     encoded = batches.at([0])
     object.__setattr__(encoded, "mean", encoded.mean.half())
     one = noise().apply(encoded, batches.empty)
-    assert one.batch.latents.dtype == one.noise.dtype == one.batch.control.dtype == torch.float32
+    assert one.latents.dtype == one.noise.dtype == one.control.dtype == torch.float32
 
 
 def test_cubic_timesteps_have_the_distribution_of_the_paper():

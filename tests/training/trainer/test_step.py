@@ -6,10 +6,11 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from armature.adapters.networks.full import FullSpec
 from armature.adapters.registry import build_adapter
-from armature.bases.schedule import alphas_of
+from armature.bases.schedule import alphas_of, noised, target
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.trainer.step import Batch, adapter_loss, freeze
+from armature.training.trainer.noise import NoisedBatch
+from armature.training.trainer.step import adapter_loss, freeze, mean_squared_error, min_snr_weight
 
 WIDTHS = (8, 16, 16, 16)
 
@@ -28,8 +29,8 @@ def parts():
         up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
     ).eval()
     adapter = build_adapter(FullSpec(1, WIDTHS, blocks=1))
-    batch = Batch(torch.randn(2, 4, 8, 8), torch.randn(2, 5, 8), torch.rand(2, 1, 64, 64))
-    return unet, adapter, batch, torch.tensor([200, 900]), torch.randn(2, 4, 8, 8)
+    inputs = torch.randn(2, 4, 8, 8), torch.randn(2, 5, 8), torch.rand(2, 1, 64, 64)
+    return unet, adapter, NoisedBatch(*inputs, torch.tensor([200, 900]), torch.randn(2, 4, 8, 8))
 
 
 def only_adapter_has_gradients(adapter, unet):
@@ -37,10 +38,10 @@ def only_adapter_has_gradients(adapter, unet):
     return here and all(parameter.grad is None for parameter in unet.parameters())
 
 
-def backward(unet, adapter, batch, timesteps, noise, prediction="epsilon"):
+def backward(unet, adapter, batch, prediction="epsilon"):
     with injected(unet) as injection:
         alphas = alphas_of(DDPMScheduler())
-        loss = adapter_loss(injection, unet, adapter, batch, timesteps, noise, alphas, prediction)
+        loss = adapter_loss(injection, unet, adapter, batch, alphas, prediction)
         loss.backward()
     return loss
 
@@ -53,18 +54,20 @@ def test_only_the_adapter_gets_gradients(parts):
 
 
 def test_freezing_the_base_leaves_the_adapters_gradients_as_they_are(parts):
-    unet, adapter, batch, timesteps, noise = parts
+    unet, adapter, batch = parts
     alphas = alphas_of(DDPMScheduler())
-    a = alphas[timesteps].view(-1, 1, 1, 1)
+    a = alphas[batch.timesteps].view(-1, 1, 1, 1)
     with injected(unet, adapter(batch.control)):
-        out = unet(a.sqrt() * batch.latents + (1 - a).sqrt() * noise, timesteps, batch.text, return_dict=False)[0]
-        (out - noise).square().mean().backward()
+        out = unet(
+            a.sqrt() * batch.latents + (1 - a).sqrt() * batch.noise, batch.timesteps, batch.text, return_dict=False
+        )[0]
+        (out - batch.noise).square().mean().backward()
     assert not only_adapter_has_gradients(adapter, unet)
     open_base = [parameter.grad.clone() for parameter in adapter.parameters()]
     adapter.zero_grad()
     unet.zero_grad()
     freeze(unet)
-    backward(unet, adapter, batch, timesteps, noise)
+    backward(unet, adapter, batch)
     for parameter, expected in zip(adapter.parameters(), open_base, strict=True):
         assert torch.allclose(parameter.grad, expected, atol=1e-7, rtol=1e-4)
 
@@ -84,3 +87,52 @@ def test_a_few_steps_lower_the_loss(parts):
         optimizer.step()
         optimizer.zero_grad()
     assert min(losses[-3:]) < 0.95 * losses[0]
+
+
+THREE_ALPHAS = torch.tensor([0.99, 0.5, 0.02])
+
+
+@pytest.fixture
+def pair():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(3, 4, 8, 8, generator=generator), torch.randn(3, 4, 8, 8, generator=generator)
+
+
+def test_the_true_v_gives_back_the_clean_latent(pair):
+    x0, e = pair
+    a = THREE_ALPHAS.view(-1, 1, 1, 1)
+    xt, v = noised(x0, e, THREE_ALPHAS), target("v_prediction", x0, e, THREE_ALPHAS)
+    assert torch.allclose(a.sqrt() * xt - (1 - a).sqrt() * v, x0, atol=1e-5)
+    assert torch.allclose((1 - a).sqrt() * xt + a.sqrt() * v, e, atol=1e-5)
+
+
+def test_epsilon_is_the_noise_itself(pair):
+    assert target("epsilon", *pair, THREE_ALPHAS) is pair[1]
+
+
+def test_min_snr_weights_are_equal_errors_of_the_clean_latent():
+    # An error d of x0 is an error d^2 snr of epsilon and d^2 (snr + 1) of v: weighted, both count min(snr, cap) d^2.
+    snr = THREE_ALPHAS / (1 - THREE_ALPHAS)
+    assert torch.allclose(min_snr_weight("epsilon", THREE_ALPHAS) * snr, snr.clamp(max=5.0))
+    assert torch.allclose(min_snr_weight("v_prediction", THREE_ALPHAS) * (snr + 1), snr.clamp(max=5.0))
+
+
+def test_the_error_is_averaged_per_sample_and_weighted(pair):
+    x, y = pair
+    weight = torch.tensor([1.0, 0.0, 2.0])
+    each = (x - y).square().mean((1, 2, 3))
+    assert mean_squared_error(x, y, weight).item() == pytest.approx((each * weight).mean().item(), rel=1e-6)
+
+
+def test_half_precision_errors_are_summed_in_float32():
+    ones = torch.full((1, 4, 8, 8), 300.0, dtype=torch.float16)
+    assert mean_squared_error(ones, -ones).item() == pytest.approx(360_000.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda: target("flow", *[THREE_ALPHAS] * 3), lambda: min_snr_weight("x", THREE_ALPHAS)],
+)
+def test_unknown_predictions_are_refused(function):
+    with pytest.raises(RecipeError, match=r"The base predicts '(flow|x)'"):
+        function()

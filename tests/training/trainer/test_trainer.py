@@ -21,10 +21,8 @@ from armature.errors import RecipeError
 from armature.injection.hooks import injected
 from armature.training.recipe.duration import Duration
 from armature.training.trainer.distributed import Processes
-from armature.training.trainer.learner import Learner
-from armature.training.trainer.loss import min_snr_weight
 from armature.training.trainer.noise import StepNoise
-from armature.training.trainer.step import freeze
+from armature.training.trainer.step import Learner, freeze, min_snr_weight
 
 
 class Onlooker:
@@ -75,10 +73,10 @@ def test_the_gradient_is_that_of_the_papers_loss_written_out(prediction, min_snr
     open_unet, plain = small_unet(), small_adapter()
     drawn = StepNoise.of(train).apply(batches.at(range(4)), batches.empty)
     at = ALPHAS[drawn.timesteps]
-    with injected(open_unet, plain(drawn.batch.control)):
-        noisy = noised(drawn.batch.latents, drawn.noise, at)
-        out = open_unet(noisy, drawn.timesteps, drawn.batch.text).sample
-        wanted = target(prediction, drawn.batch.latents, drawn.noise, at)
+    with injected(open_unet, plain(drawn.control)):
+        noisy = noised(drawn.latents, drawn.noise, at)
+        out = open_unet(noisy, drawn.timesteps, drawn.text).sample
+        wanted = target(prediction, drawn.latents, drawn.noise, at)
         weight = min_snr_weight(prediction, at, min_snr) if min_snr else torch.ones(4)
         (weight * (out - wanted).square().mean((1, 2, 3))).mean().backward()
     for name, parameter in plain.named_parameters():

@@ -23,7 +23,6 @@ from armature.training.callbacks.preview import PreviewCallback
 from armature.training.checkpoint.state import TrainerState
 from armature.training.recipe.duration import Duration
 from armature.training.recipe.model import Recipe
-from armature.training.setup import training_precision
 from armature.training.trainer.callback import Callback
 
 SAMPLES = "samples"
@@ -35,11 +34,13 @@ def build_callbacks(
     contract: InputContract,
     batches: Batches,
     *,
+    arithmetic: torch.dtype = torch.float32,
     run: str | Path | None = None,
     note: Callable[[str], None] = lambda words: None,
 ) -> list[Callback]:
     """Held-out loss, control fidelity and previews, as far as `[eval]` asks for them; cheap ones first.
 
+    arithmetic: what float32 weights compute in: the training's own, so that both losses are of one kind.
     run: the run folder, recipe.run unless given. note: is told why fidelity cannot be measured, where it cannot.
     """
     wanted, seed = recipe.eval, recipe.train.seed
@@ -49,7 +50,6 @@ def build_callbacks(
     sampler = PictureSampler(base, steps=wanted.steps, guidance=wanted.guidance)
     if wanted.every is not None:
         schedule = NoiseSchedule.of(base.pipeline.scheduler)
-        arithmetic = training_precision(recipe, base)
         held_out = HeldOutLoss(base.pipeline.unet, schedule.alphas, schedule.prediction, arithmetic=arithmetic)
         callbacks.append(HeldOutLossCallback(wanted.every, held_out, batches))
         measure = _measure(recipe, base, contract, note) if wanted.fidelity_samples else None

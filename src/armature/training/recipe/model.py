@@ -23,14 +23,6 @@ DurationOrNever = Annotated[
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
-def _networks() -> list[str]:
-    """What `adapter.network` may be: "auto", and the networks that learn from condition maps."""
-    # Networks are torch's; a recipe that leaves the choice open is read without it.
-    from armature.adapters.registry import NETWORKS
-
-    return ["auto", *(name for name, network in NETWORKS.items() if network.takes == "condition map")]
-
-
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -55,8 +47,7 @@ class AdapterSettings(_Strict):
 
     kind: str = Field(description="what the adapter follows: sketch, canny, depth, seg, openpose, color")
     network: str = Field(
-        default="auto",
-        description='"auto" is full, or full_xl for SDXL; "light" suits colour',
+        default="auto", description='full, full_xl, light...; "auto" is full, or full_xl for SDXL; "light" suits colour'
     )
     channels: Literal[1, 3] | None = Field(
         default=None, description="of the condition map; left out, the kind's contract decides"
@@ -79,7 +70,13 @@ class AdapterSettings(_Strict):
     @field_validator("network")
     @classmethod
     def _network(cls, network: str) -> str:
-        if network != "auto" and network not in (known := _networks()):
+        if network == "auto":
+            return network
+        # The networks are torch's modules, and a recipe is to be read, and its mistakes told, at once.
+        from armature.adapters.registry import NETWORKS
+
+        known = ("auto", *(name for name, one in NETWORKS.items() if one.takes == "condition map"))
+        if network not in known:
             raise ValueError(f"{network!r} is no network that can be trained; expected {', '.join(known)}")
         return network
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from armature.bases.unet import added_conditions
 from armature.data.encoding.batch import EncodedBatch
 from armature.errors import RecipeError
 from armature.training.recipe.model import TrainSettings
-from armature.training.trainer.step import Batch
 
 Distribution = Literal["cubic", "uniform", "logit-normal"]
 Purpose = Literal["posterior", "noise", "noise offset", "timestep", "caption", "condition"]
@@ -27,15 +26,20 @@ Purpose = Literal["posterior", "noise", "noise offset", "timestep", "caption", "
 
 @dataclass(frozen=True, eq=False)
 class NoisedBatch:
-    """A batch after everything random has happened to it, on the device.
+    """What a step learns from, n samples, after everything random has happened to them; all on one device.
 
-    batch: what the step learns from. timesteps: (n,) int64. noise: as batch.latents. keys: names of its samples.
+    latents: (n, c, h, w), scaled by the autoencoder's factor. text: (n, tokens, width) states of the captions.
+    control: (n, channels, 8h, 8w) condition maps in the adapter's contract. added: SDXL's added_cond_kwargs, or None.
+    timesteps: (n,) int64. noise: as latents. keys: names of the samples.
     """
 
-    batch: Batch
+    latents: Tensor
+    text: Tensor
+    control: Tensor
     timesteps: Tensor
     noise: Tensor
-    keys: tuple[str, ...]
+    added: dict[str, Any] | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ class StepNoise:
         unconditioned = self.chosen(positions, "condition", self.condition_dropout)
         control = _replaced(control, self.low, unconditioned)
         time_ids = None if encoded.time_ids is None else moved(encoded.time_ids, device)
-        batch = Batch(latents, states, control, added_conditions(pooled, time_ids))
-        return NoisedBatch(batch, moved(self.steps(positions), device), noise, tuple(encoded.keys))
+        timesteps, added = moved(self.steps(positions), device), added_conditions(pooled, time_ids)
+        return NoisedBatch(latents, states, control, timesteps, noise, added, tuple(encoded.keys))
 
     def normal(
         self, positions: Sequence[int], purpose: Purpose, shape: tuple[int, ...], device: torch.device | str = "cpu"

@@ -25,9 +25,8 @@ from armature.training.trainer.callback import Callback
 from armature.training.trainer.clock import Clock, Length, due
 from armature.training.trainer.distributed import Processes
 from armature.training.trainer.interrupt import Signals, TrainingStoppedError
-from armature.training.trainer.learner import Learner
 from armature.training.trainer.optim import learning_rate
-from armature.training.trainer.step import freeze
+from armature.training.trainer.step import Learner, freeze
 
 
 @dataclass(frozen=True)
