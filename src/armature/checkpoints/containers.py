@@ -47,9 +47,9 @@ def _choose(inner: dict[str, Any], where: str) -> Any:
     # Formats of two parts (IP-Adapter) are kept apart by their names, so that they can be recognised.
     if inner and all(_holds_tensors(value) for value in inner.values()):
         return {f"{name}.{key}": tensor for name, part in inner.items() for key, tensor in part.items()}
-    found = ", ".join(inner) or "none"
+    names = ", ".join(inner) or "none"
     raise CheckpointError(
-        f"{where} holds no weights (mappings inside: {found}); expected an adapter's state_dict, bare or under "
+        f"{where} holds no weights (mappings inside: {names}); expected an adapter's state_dict, bare or under "
         '"state_dict".'
     )
 
@@ -62,8 +62,8 @@ def common_prefix(names: Any) -> str:
     """The prefix that all names share, out of those that wrappers add; prefixes of prefixes included."""
     names, prefix = list(names), ""
     while names:
-        found = next((p for p in _PREFIXES if all(name.startswith(prefix + p) for name in names)), None)
-        if found is None:
+        added = next((p for p in _PREFIXES if all(name.startswith(prefix + p) for name in names)), None)
+        if added is None:
             return prefix
-        prefix += found
+        prefix += added
     return prefix

@@ -226,9 +226,9 @@ def _target(pipeline_or_unet: Any) -> tuple[Any, nn.Module]:
     if isinstance(unet, nn.Module):
         return pipeline_or_unet, unet
     parts = getattr(pipeline_or_unet, "components", None)
-    found = f" with the components {sorted(parts)}" if isinstance(parts, dict) else ""
+    having = f" with the components {sorted(parts)}" if isinstance(parts, dict) else ""
     raise AttachError(
-        f"{type(pipeline_or_unet).__name__}{found} has no U-Net; attach to a Stable Diffusion pipeline or to its U-Net."
+        f"{type(pipeline_or_unet).__name__}{having} has no U-Net; attach to a Stable Diffusion pipeline or to its U-Net."
     )
 
 
@@ -237,10 +237,10 @@ def _witnesses(pipeline: Any) -> list[nn.Module]:
     parts = getattr(pipeline, "components", None)
     named = parts if isinstance(parts, dict) else {}
     vae = named.get("vae")
-    found = [named.get("text_encoder"), named.get("text_encoder_2")]
-    found += [getattr(vae, "encoder", None), getattr(vae, "decoder", None)]
+    modules = [named.get("text_encoder"), named.get("text_encoder_2")]
+    modules += [getattr(vae, "encoder", None), getattr(vae, "decoder", None)]
     # A compiled part would have to be compiled anew for a hook that does nothing.
-    return [part for part in found if isinstance(part, nn.Module) and not is_compiled(part)]
+    return [part for part in modules if isinstance(part, nn.Module) and not is_compiled(part)]
 
 
 def _outside_graphs(hook: Any) -> Any:

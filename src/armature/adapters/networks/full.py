@@ -39,10 +39,10 @@ class FullSpec(SpatialSpec):
 
     def problems(self) -> list[str]:
         """An even kernel has no middle."""
-        found = super().problems()
+        problems = super().problems()
         if self.kernel % 2 == 0 or self.kernel < 1:
-            found.append(f"kernel is {self.kernel}, expected an odd number, 1 or 3 in the authors' files")
-        return found
+            problems.append(f"kernel is {self.kernel}, expected an odd number, 1 or 3 in the authors' files")
+        return problems
 
 
 class FullAdapter(SpatialAdapter):

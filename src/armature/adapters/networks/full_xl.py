@@ -26,11 +26,11 @@ class FullXLSpec(FullSpec):
 
     def problems(self) -> list[str]:
         """Widths that change where the authors' network has no input convolution."""
-        found = super().problems()
+        problems = super().problems()
         # The authors' SDXL network has an input convolution at its second and third level only.
         if [i for i in range(_DOWN_LEVEL + 1, self.levels) if self.channels[i] != self.channels[i - 1]]:
-            found.append(f"SDXL widths {list(self.channels)} change after the third level, which they cannot")
-        return found
+            problems.append(f"SDXL widths {list(self.channels)} change after the third level, which they cannot")
+        return problems
 
 
 class FullXLAdapter(FullAdapter):

@@ -38,6 +38,10 @@ class FuserSpec(AdapterSpec):
     layers: int = 3
     tasks: int = 16
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(int(width) for width in self.channels))
+        super().__post_init__()
+
     def problems(self) -> list[str]:
         """Numbers below 1, and heads that do not divide the width."""
         problems = at_least_one(self, "width", "heads", "layers", "tasks")
