@@ -235,7 +235,7 @@ data = open_dataset(
     DataSettings(source="toyworld", count=4, resolution=128, held_out=0, extractor="slope", flip="never"),
     kind="slope", contract=contract_for("slope"), family=family_named("sd"), stride=8, seed=0,
 )
-frame = data.frame(0)
+frame = data.load(0)
 assert np.array_equal(frame.control, np.asarray(armature.extract("slope", frame.pixels)))
 
 measure = fidelity_of("slope", embedded=True)

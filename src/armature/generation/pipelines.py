@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from typing import Any
 
 from armature.bases.families import Task
@@ -15,7 +16,7 @@ from armature.quiet import quiet_loading
 
 @quiet_loading()
 def pipeline_for(base: Base, task: Task, sampler: Sampler | None) -> Any:
-    """A pipeline of diffusers that shares the base's networks and has a scheduler of its own.
+    """A pipeline of diffusers that shares the base's networks and has a scheduler and tokenizers of its own.
 
     The base's pipeline, its scheduler and its settings stay as they are, so that one base serves many calls.
     Raises RecipeError for a base that makes clips.
@@ -27,6 +28,8 @@ def pipeline_for(base: Base, task: Task, sampler: Sampler | None) -> Any:
     parts |= {name: part for name, part in source.components.items() if name in known}
     parts["scheduler"] = make_scheduler(source.scheduler, sampler)
     parts["vae"] = for_pipelines(source.vae)
+    # A tokenizer keeps padding and truncation of the call that it is in: two threads would read each other's.
+    parts |= {name: deepcopy(part) for name, part in parts.items() if name.startswith("tokenizer")}
     for name in ("safety_checker", "feature_extractor"):
         if name in known:
             parts.setdefault(name, None)
