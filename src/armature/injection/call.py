@@ -122,7 +122,10 @@ class CallState(threading.local):
         position = None if pipeline is None else self._tracker.locate(pipeline, timestep, caller.timesteps)
         latent = (sample.shape[-2], sample.shape[-1]) if views is None else views.latent
         place = (latent, caller.region)
-        batch = read_layout(pipeline, sample, 1 if views is None else len(views.views))
+        if views is None:
+            batch = read_layout(pipeline, sample)
+        else:
+            batch = read_layout(pipeline, sample, len(views.views), guided=views.guided)
         facts = self.facts
         if facts.controls is not controls or facts.place != place or (position is not None and position.fresh):
             self._compute(controls, place, sample, position)

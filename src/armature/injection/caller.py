@@ -24,6 +24,8 @@ View = tuple[int, int, int, int]
 # Pipelines that run the U-Net on windows of a larger latent, and the variables that hold the windows of a call, (top,
 # bottom, left, right) in latent cells, and the whole latent.
 _TILED: dict[str, tuple[str, str]] = {"StableDiffusionPanoramaPipeline": ("batch_view", "latents")}
+# The variable of tiled pipelines that says whether guidance is at work.
+_GUIDED = "do_classifier_free_guidance"
 # The variables of diffusers' inpainting pipelines for padding_mask_crop: the box, and the picture that it lies in.
 _BOX, _PICTURE = "crops_coords", "original_image"
 
@@ -34,10 +36,13 @@ class Views:
 
     views: (top, bottom, left, right) in cells, each filling as many rows as there are images and guidance copies.
     latent: (height, width) of the whole in cells; a window over its right edge goes on at the left.
+    guided: whether the rows hold an unconditional copy: diffusers' panorama pipeline denies it by its property, and
+        guides all the same.
     """
 
     views: tuple[View, ...]
     latent: tuple[int, int]
+    guided: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,9 @@ def find_caller(unet: nn.Module, attached: Any) -> Caller:
     if not views or not isinstance(latents, torch.Tensor):
         raise _untold(pipeline)
     whole = (latents.shape[-2], latents.shape[-1])
-    return Caller(pipeline, named.get("timesteps"), None, Views(tuple(map(tuple, views)), whole))
+    return Caller(
+        pipeline, named.get("timesteps"), None, Views(tuple(map(tuple, views)), whole, bool(named.get(_GUIDED)))
+    )
 
 
 def check_tiling(pipeline: Any) -> None:

@@ -35,29 +35,30 @@ class BatchLayout:
         return things if self.copies == 1 else f"{things}, {self.copies} guidance copies"
 
 
-def read_layout(pipeline: Any, sample: torch.Tensor, windows: int = 1) -> BatchLayout:
+def read_layout(pipeline: Any, sample: torch.Tensor, windows: int = 1, *, guided: bool | None = None) -> BatchLayout:
     """Read the make-up of a U-Net call.
 
     pipeline: the pipeline that makes the call, or None for a bare U-Net. windows: of a tiled pipeline's call, each of
-    which has rows of its own; the layout is that of one.
+    which has rows of its own; the layout is that of one. guided: whether guidance is at work; left out, the pipeline
+        is asked.
     sample: the U-Net's input, (batch, channels, height, width) or (batch, channels, frames, height, width).
     """
     rows = sample.shape[0] // windows
     frames = sample.shape[2] if sample.ndim == 5 else 1
-    conditional = guidance_copies(pipeline)
+    conditional = guidance_copies(pipeline, guided)
     if conditional is None or rows % len(conditional):
         return BatchLayout(None, rows, frames)
     return BatchLayout(conditional, rows // len(conditional), frames)
 
 
-def guidance_copies(pipeline: Any) -> tuple[bool, ...] | None:
+def guidance_copies(pipeline: Any, guided: bool | None = None) -> tuple[bool, ...] | None:
     """For every copy of the latents in the running call, whether it sees the prompt; None when nobody can tell.
 
     Source: diffusers' pipelines put the unconditional copy first and perturbed-attention guidance's third last;
     InstructPix2Pix puts the full conditioning first, then the picture alone, then nothing.
     """
     try:
-        guided = pipeline.do_classifier_free_guidance
+        guided = pipeline.do_classifier_free_guidance if guided is None else guided
     except AttributeError:
         # No such pipeline, or its first call is still to come.
         return None
