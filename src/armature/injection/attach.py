@@ -228,7 +228,7 @@ def _target(pipeline_or_unet: Any) -> tuple[Any, nn.Module]:
     parts = getattr(pipeline_or_unet, "components", None)
     having = f" with the components {sorted(parts)}" if isinstance(parts, dict) else ""
     raise AttachError(
-        f"{type(pipeline_or_unet).__name__}{having} has no U-Net; attach to a Stable Diffusion pipeline or to its U-Net."
+        f"{type(pipeline_or_unet).__name__}{having} has no U-Net; attach to a Stable Diffusion pipeline or its U-Net."
     )
 
 
