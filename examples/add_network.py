@@ -35,10 +35,8 @@ class PlainSpec(SpatialSpec):
 
     def contradiction(self, shapes: Shapes) -> str | None:
         """Whether a file's tensors cannot be of this structure: another stem than the one that is stated."""
-        found = shapes[PlainAdapter.stem][1] if PlainAdapter.stem in shapes else 0
-        return (
-            None if found == self.stem_channels else f"has {found} stem channels where {self.stem_channels} are stated."
-        )
+        found, stated = shapes.get(PlainAdapter.stem, (0, 0))[1], self.stem_channels
+        return None if found == stated else f"has {found} stem channels where {stated} are stated."
 
 
 class PlainAdapter(SpatialAdapter):
