@@ -4,13 +4,30 @@ import pytest
 from page_blocks import ROOT
 from PIL import Image, ImageDraw
 
+from armature.adapters.registry import NETWORKS
+from armature.conditions.registry import registered_here, unregister
+from armature.data.sources import formats
+from armature.data.sources.open import all_formats
 from armature.toyworld import scene
 
 HELD_OUT = 10_000_000
 
 
 @pytest.fixture
-def reader(tmp_path, monkeypatch):
+def unspoilt():
+    """What examples add to Armature (kinds, extractors, networks, formats) is gone afterwards."""
+    networks, folders = dict(NETWORKS), list(formats.__path__)
+    all_formats.cache_clear()
+    yield
+    unregister(*registered_here())
+    NETWORKS.clear()
+    NETWORKS.update(networks)
+    formats.__path__[:] = folders
+    all_formats.cache_clear()
+
+
+@pytest.fixture
+def reader(unspoilt, tmp_path, monkeypatch):
     """The reader's own folder, entered."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ARMATURE_VERBOSE", raising=False)

@@ -181,5 +181,6 @@ def library(name: str, what: str) -> ModuleType:
         if error.name != name.partition(".")[0]:
             raise
         raise DatasetError(
-            f"{what} needs the library {error.name!r}, which is not installed; run: pip install 'armature[train]'"
+            f"{what} needs the library {error.name!r}, which is not installed; run: "
+            "pip install 'armature-diffusion[train]'"
         ) from error
