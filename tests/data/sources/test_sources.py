@@ -10,6 +10,7 @@ import pytest
 from picture_folders import (
     caption,
     lines,
+    opened,
     picture,
     png,
     settings,
@@ -255,3 +256,66 @@ def test_a_row_without_a_picture_is_bad(tmp_path):
     assert source.size(1) is None
     with pytest.raises(BadSampleError, match=r"row 0000001.*nothing in column 'image'"):
         source.read(1)
+
+
+OWN_FORMAT = '''
+"""Pictures of one colour, by name: a source that draws its samples itself."""
+import numpy as np
+from armature.data.sources.source import Fingerprint, Sample, Source, SourceFormat
+
+
+class Colours(Source):
+    name = "colours"
+
+    def __len__(self):
+        return 6
+
+    def key(self, index):
+        return f"colour {index}"
+
+    def read(self, index, *, mapped=True):
+        picture = np.full((64, 64, 3), 40 * index, np.uint8)
+        return Sample(self.key(index), picture, "a colour", picture if mapped else None)
+
+    def fingerprint(self):
+        return Fingerprint("colours", "colours")
+
+    @property
+    def has_maps(self):
+        return True
+
+    def sizes(self):
+        return {index: (64, 64) for index in range(6)}
+
+
+FORMAT = SourceFormat(lambda source: float(source == "colours"), lambda settings, kind: Colours(), ("depth",))
+'''
+
+
+def test_a_new_source_is_one_file(tmp_path, monkeypatch):
+    from armature.data.sources import formats
+    from armature.data.sources import open as opening
+
+    (tmp_path / "colours.py").write_text(OWN_FORMAT)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
+    opening.all_formats.cache_clear()
+    try:
+        assert settings("colours", format="colours").format == "colours"
+        data = opened("colours", kind="depth", held_out=2)
+        assert (len(data.training), len(data.held_out), data.bucket(0)) == (4, 2, (64, 64))
+        assert data.load(3).control.tolist() == data.load(3).pixels.tolist()
+        assert opening.exact_kinds(settings("colours")) == ("depth",)
+    finally:
+        opening.all_formats.cache_clear()
+
+
+def test_a_format_that_nobody_knows_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match=r"'tfds' is no format of data; expected one of auto, folder, hf,"):
+        settings("somewhere", format="tfds")
+
+
+def test_maps_of_data_that_is_not_there_are_nobodys(tmp_path):
+    from armature.data.sources.open import exact_kinds
+
+    assert exact_kinds(settings(tmp_path / "nothing" / "here")) == ()
+    assert "sketch" in exact_kinds(settings("toyworld"))
