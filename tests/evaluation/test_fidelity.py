@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from armature.conditions.kinds import KINDS
 from armature.errors import ConditionError
 from armature.evaluation.fidelity import fidelity_of, gap_closed, usual_extractor
 from armature.toyworld import scene
@@ -87,6 +88,30 @@ def test_readers_are_named_and_know_the_embedded_base():
     assert usual_extractor("depth", embedded=False) == "depth"
     assert "scale and shift fitted" in fidelity_of("depth").unit
     assert "fitted" not in fidelity_of("depth", embedded=True).unit
+
+
+MEASURED = {
+    "sketch": ("edge_f1", "higher", "edges"),
+    "canny": ("edge_f1", "higher", "edges"),
+    "lineart": ("edge_f1", "higher", "edges"),
+    "softedge": ("edge_f1", "higher", "edges"),
+    "depth": ("depth_rmse", "lower", "depth"),
+    "seg": ("seg_miou", "higher", "seg"),
+    "openpose": ("joint_accuracy", "higher", "openpose"),
+    "color": ("palette_error", "lower", "color"),
+    "tile": ("tile_error", "lower", "tile"),
+    "grey": ("grey_rmse", "lower", "grey"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_every_kind_has_its_measure_or_says_that_it_has_none(kind):
+    if kind not in MEASURED:
+        with pytest.raises(ConditionError, match=f"cannot be measured for {kind}"):
+            fidelity_of(kind)
+        return
+    measure = fidelity_of(kind)
+    assert (measure.name, measure.better, measure.extractor) == MEASURED[kind]
 
 
 def test_kinds_without_a_measure_say_so():
