@@ -107,3 +107,20 @@ def test_what_does_not_fit_is_told_before_anything_is_drawn(small_base):
     nameless.card = replace(nameless.card, kind=None)
     with pytest.raises(RecipeError, match="does not say which kind of control it takes; give --kind"):
         evaluate(nameless, data=data, base=small_base)
+
+
+def test_a_single_file_is_evaluated_with_a_folder_for_its_configuration(tmp_path, monkeypatch):
+    from original_layout import original_state
+    from safetensors.torch import save_file
+    from small_bases import sd_pipeline, xl_adapter
+
+    sd_pipeline().save_pretrained(tmp_path / "sd")
+    save_file(original_state(sd_pipeline()), tmp_path / "base.safetensors")
+    told = {"base": tmp_path / "base.safetensors", "config": tmp_path / "sd"}
+    by_file = evaluate(sd_adapter(), data=SceneFrames("sketch", 1), **told, **QUICK)
+    by_folder = evaluate(sd_adapter(), data=SceneFrames("sketch", 1), base=tmp_path / "sd", **QUICK)
+    assert by_file.samples == by_folder.samples
+    # An adapter of another family is told by the headers.
+    monkeypatch.setattr("armature.evaluation.evaluate.open_base", lambda *_, **__: pytest.fail("the base was read"))
+    with pytest.raises(AttachError, match="does not fit"):
+        evaluate(xl_adapter(), data=SceneFrames("sketch", 1), **told)

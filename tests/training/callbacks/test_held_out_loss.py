@@ -8,7 +8,7 @@ from small_training import ALPHAS, PositionBatches, settings, small_adapter, sma
 
 from armature.errors import RecipeError
 from armature.injection.hooks import injected
-from armature.training.callbacks.held_out_loss import HeldOutLoss
+from armature.training.callbacks.held_out_loss import HeldOutLoss, _drawn
 from armature.training.trainer.noise import NoisedBatch
 from armature.training.trainer.step import adapter_loss, freeze
 
@@ -106,3 +106,16 @@ def test_it_is_the_mean_squared_error_written_out():
     a = ALPHAS[seen["t"]].view(-1, 1, 1, 1)
     noise = (seen["x"] - a.sqrt() * encoded.mean) / (1 - a).sqrt()
     assert measured.mean == pytest.approx((seen["out"] - noise).square().mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("arithmetic", [torch.float32, torch.bfloat16])
+def test_it_computes_as_a_training_step_does(arithmetic):
+    unet, adapter, batch = freeze_(small_unet()), small_adapter(), next(samples((1,)))
+    loss = held_out(unet, arithmetic=arithmetic, buckets=1).measure([batch], adapter)
+    step, numbers = _drawn(batch.keys[0], (0, len(ALPHAS)), batch.mean.shape[1:])
+    latents = batch.mean + batch.std * numbers[:1]
+    timesteps, noise = torch.tensor([step]), numbers[1:]
+    noised = NoisedBatch(latents, batch.text.states, batch.control, timesteps, noise)
+    with injected(unet) as injection, torch.no_grad():
+        learned = adapter_loss(injection, unet, adapter, noised, ALPHAS, "epsilon", arithmetic=arithmetic)
+    assert loss.mean == pytest.approx(float(learned), rel=1e-6)
