@@ -5,7 +5,8 @@ from page_blocks import ROOT
 from PIL import Image, ImageDraw
 
 from armature.adapters.registry import NETWORKS
-from armature.conditions.registry import registered_here, unregister
+from armature.conditions.kinds import KINDS
+from armature.conditions.registry import EXTRACTORS, unregister
 from armature.data.sources import formats
 from armature.data.sources.open import all_formats
 from armature.toyworld import scene
@@ -19,7 +20,7 @@ def unspoilt():
     networks, folders = dict(NETWORKS), list(formats.__path__)
     all_formats.cache_clear()
     yield
-    unregister(*registered_here())
+    unregister(*KINDS.registered, *EXTRACTORS.registered)
     NETWORKS.clear()
     NETWORKS.update(networks)
     formats.__path__[:] = folders
