@@ -115,7 +115,8 @@ def fit_picture(
     from armature.conditions.picture.reading import to_picture
 
     values = np.asarray(picture, dtype=np.float32) / np.float32(255)
-    return to_picture(
+    values = values.reshape(*values.shape[:2], -1)
+    return to_picture(fit_values(values, (size[1], size[0]), fit, content=content, fill=fill))
         fit_values(values.reshape(*values.shape[:2], -1), (size[1], size[0]), fit, content=content, fill=fill)
     )
 
