@@ -117,8 +117,6 @@ def fit_picture(
     values = np.asarray(picture, dtype=np.float32) / np.float32(255)
     values = values.reshape(*values.shape[:2], -1)
     return to_picture(fit_values(values, (size[1], size[0]), fit, content=content, fill=fill))
-        fit_values(values.reshape(*values.shape[:2], -1), (size[1], size[0]), fit, content=content, fill=fill)
-    )
 
 
 def fit_note(old: tuple[int, int], new: tuple[int, int], fit: Fit) -> str | None:
