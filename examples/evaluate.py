@@ -14,7 +14,7 @@ def main() -> None:
     data = DataSettings(source="toyworld", resolution=128)
     report = evaluate("embedded:sketch", data=data, count=count, steps=10)
     report.write("evaluation-sketch")
-    print(f"share of the gap closed: {report.closed}")
+    print(f"share of the gap closed: {report.gap_closed}")
 
 
 if __name__ == "__main__":
