@@ -81,7 +81,7 @@ def main() -> None:
                 base=pipe,
                 adapters={"sketch": "embedded:sketch"},
                 seed=seed,
-                steps=arguments.steps,
+                num_inference_steps=arguments.steps,
             )
             picture = np.asarray(made.images[0])
             row.append(picture)
