@@ -20,6 +20,7 @@ from store import HELD_OUT
 
 import armature
 from armature.bases.card import card_of
+from armature.bases.latents import through_autoencoder
 from armature.conditions.networks.annotator import Annotation, load_network
 from armature.evaluation.prompt_alignment import PromptAlignment, named_things, prompt_alignment
 from armature.toyworld import Scene, scene
@@ -48,15 +49,9 @@ def draw(pipe: StableDiffusionPipeline, scenes: list[Scene], guidance: float) ->
     return np.concatenate(pictures)
 
 
-def through_autoencoder(pipe: StableDiffusionPipeline, pictures: np.ndarray) -> np.ndarray:
+def reconstructed(pipe: StableDiffusionPipeline, pictures: np.ndarray) -> np.ndarray:
     """The pictures encoded and decoded: as good as any picture of this model can be."""
-    out = []
-    with torch.no_grad():
-        for part in np.split(pictures, range(BATCH, len(pictures), BATCH)):
-            x = torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1
-            y = pipe.vae.decode(pipe.vae.encode(x).latent_dist.mean, return_dict=False)[0]
-            out.append(((y.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
-    return np.concatenate(out)
+    return np.stack([through_autoencoder(pipe.vae, picture) for picture in pictures])
 
 
 def annotate(pictures: np.ndarray) -> list[Annotation]:
@@ -114,7 +109,7 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     true = np.stack([s.picture for s in scenes])
     read = annotate(true)
-    ceiling = through_autoencoder(pipe, true)
+    ceiling = reconstructed(pipe, true)
     without = draw(pipe, scenes, arguments.guidance)
     figures: dict[str, object] = {
         "scenes": arguments.count,
