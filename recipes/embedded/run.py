@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from muon import Muon, groups
 from torch import nn
 
 from armature.files import replacing
@@ -114,11 +115,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.parameters = [p for m in self.modules.values() for p in m.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in self.parameters if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99), fused=True)
+        self.optimizer = Muon(groups(self.modules.values(), self.weight_decay), self.rate)
         self.ema = Ema([p for m in self.modules.values() for p in m.parameters()], self.decay)
 
     @property

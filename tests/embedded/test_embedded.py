@@ -149,7 +149,7 @@ def test_the_annotator_refuses_what_it_cannot_read(pictures, message):
 @pytest.mark.parametrize("kind", embedded_adapter_kinds())
 def test_every_adapter_brings_pictures_nearer_to_their_control(kind):
     report = evaluate(
-        f"embedded:{kind}", data=DataSettings(source="toyworld", resolution=128), count=8, steps=10, batch=8
+        f"embedded:{kind}", data=DataSettings(source="toyworld", resolution=128), count=4, steps=8, batch=4
     )
     assert report.gap_closed is not None
     # The model card has the figures of many more scenes and steps.
