@@ -56,7 +56,9 @@ def table_of(name, size, rng):
     return np.array([0.45, 0.45, 0.47]) * (1 + 0.8 * speckle[..., None])
 
 
-def photograph(table="wood", seed=0, size=(384, 512), tilt=0.08, margin=0.12, shift=(0.0, 0.0), shadow=True, blank=False):
+def photograph(
+    table="wood", seed=0, size=(384, 512), tilt=0.08, margin=0.12, shift=(0.0, 0.0), shadow=True, blank=False
+):
     """A photograph of a drawing. tilt: how far corners are moved, and margin: how much of the table is seen, in shares
     of the picture. shift: of the sheet; parts of it may lie outside.
     """

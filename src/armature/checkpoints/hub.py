@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from armature import hub
 from armature.errors import CheckpointError
 
 
@@ -36,13 +37,13 @@ class HubFolder:
         )
 
         try:
-            # Once the hub did not answer, only the cache is asked, so that being offline costs one timeout.
+            # Where the hub does not answer, only the cache is asked: being offline costs one question.
             path = hf_hub_download(
                 self.repo,
                 name,
                 subfolder=self.subfolder or None,
                 revision=self.revision,
-                local_files_only=self.unreachable,
+                local_files_only=self.unreachable or hub.unreachable(),
             )
             self.cached.append(name)
             return Path(path)
@@ -74,7 +75,7 @@ class HubFolder:
 
     def weight_names(self) -> list[str]:
         """Names of the weight files in the repository, or none when the hub cannot be asked."""
-        if self.unreachable:
+        if self.unreachable or hub.unreachable():
             return []
         from huggingface_hub import list_repo_files
 

@@ -11,7 +11,6 @@ from armature.conditions.extractor import notes_of
 from armature.conditions.kinds import contract_for
 from armature.conditions.picture.drawing import SHEET, clean_drawing
 from armature.conditions.picture.sheet import find_sheet
-from armature.toyworld.render import picture_of
 from armature.toyworld.scene import scene
 
 # The whole sheet; little of the table; a part of the sheet outside the picture; a far slant.
@@ -57,7 +56,7 @@ def test_the_sheet_is_found_where_it_is():
         lines(0, 255),
         lines(),
         Image.fromarray(photograph("wood", blank=True).picture),
-        *(Image.fromarray(np.asarray(paint(scene(seed), 192))) for seed in range(4)),
+        *(scene(seed, 192).image for seed in range(4)),
     ],
 )
 def test_other_pictures_do_not_change(picture, monkeypatch):
