@@ -75,6 +75,8 @@ def _from_hub(name: str) -> dict[str, Any] | None:
 
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return None
+    if hub.unreachable() and not hub.is_cached(name, "unet/config.json"):
+        return None
     try:
         found: Any = UNet2DConditionModel.load_config(name, subfolder="unet", local_files_only=hub.unreachable())
     except Exception:  # whatever the hub says here, opening the base will meet it again and say it

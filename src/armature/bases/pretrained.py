@@ -35,6 +35,8 @@ def load_pretrained(source: str, dtype: torch.dtype, parts: Mapping[str, Any] | 
     name = source if path is None else str(path)
     # Of a hub that does not answer only the cache is asked: the libraries would try it for a minute.
     cached = path is None and hub.unreachable()
+    if cached and not hub.is_cached(name, "model_index.json"):
+        raise _cut_off(source, "model_index.json is not there")
     where = {"local_files_only": True} if cached else {}
     first_error: Exception | None = None
     for variant in _variants(path, dtype):
@@ -48,11 +50,15 @@ def load_pretrained(source: str, dtype: torch.dtype, parts: Mapping[str, Any] | 
             if first_error is None or variant is None:
                 first_error = error
     if cached:
-        raise CheckpointError(
-            f"The base {source!r} is not, or only in part, in the hub's cache, and the hub cannot be reached (or offline "
-            f"mode is on). Go online once, or give a folder or file. ({_first_line(first_error)})"
-        ) from first_error
+        raise _cut_off(source, _first_line(first_error)) from first_error
     raise CheckpointError(f"The base {source!r} cannot be opened: {_first_line(first_error)}") from first_error
+
+
+def _cut_off(source: str, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"The base {source!r} is not, or only in part, in the hub's cache ({reason}), and the hub cannot be reached, "
+        "or offline mode is on. Go online once, or give a folder or file."
+    )
 
 
 def _checked(source: str) -> Path | None:

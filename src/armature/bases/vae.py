@@ -42,6 +42,11 @@ def _from_folder(source: str | Path) -> Any:
     where: dict[str, Any] = {"subfolder": "vae"} if (path / "vae").is_dir() else {}
     name = str(path) if path.is_dir() else str(source)
     if not path.is_dir() and hub.unreachable():
+        if not any(hub.is_cached(name, config) for config in ("config.json", "vae/config.json")):
+            raise CheckpointError(
+                f"The VAE {name!r} is no file or folder here and not in the hub's cache, and the hub cannot be "
+                "reached, or offline mode is on. Go online once, or give a folder or file."
+            )
         where["local_files_only"] = True
     try:
         config = diffusers.AutoencoderKL.load_config(name, **where)

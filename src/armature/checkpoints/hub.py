@@ -26,7 +26,7 @@ class HubFolder:
 
         Raises CheckpointError for an unknown or closed repository, or an unknown revision.
         """
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import (
             EntryNotFoundError,
             GatedRepoError,
@@ -38,13 +38,14 @@ class HubFolder:
 
         try:
             # Where the hub does not answer, only the cache is asked: being offline costs one question.
-            path = hf_hub_download(
-                self.repo,
-                name,
-                subfolder=self.subfolder or None,
-                revision=self.revision,
-                local_files_only=self.unreachable or hub.unreachable(),
-            )
+            if self.unreachable or hub.unreachable():
+                inside = f"{self.subfolder}/{name}" if self.subfolder else name
+                path = try_to_load_from_cache(self.repo, inside, revision=self.revision)
+                if not isinstance(path, str):
+                    self.unreachable = True
+                    return None
+            else:
+                path = hf_hub_download(self.repo, name, subfolder=self.subfolder or None, revision=self.revision)
             self.cached.append(name)
             return Path(path)
         except LocalEntryNotFoundError:
