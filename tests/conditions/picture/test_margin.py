@@ -12,6 +12,7 @@ from armature.conditions.kinds import contract_for
 from armature.conditions.picture.drawing import MARGIN
 from armature.conditions.picture.margin import find_margin
 from armature.errors import ConditionError
+from armature.toyworld.scene import scene
 
 SKETCH = contract_for("sketch")
 EDGES, PAPER = np.asarray(lines(size=200)), np.asarray(lines(0, 255, size=200))
@@ -90,6 +91,13 @@ def test_a_photo_in_a_white_margin_stays_a_photo():
     made = control(picture)
     assert "looks like a picture" in " ".join(made.notes)
     assert MARGIN not in made.notes
+    assert notes_of(extract("sketch", picture)) == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sky_and_ground_of_a_plain_illustration_are_no_margin(seed):
+    picture = np.asarray(scene(seed, 192).image)
+    assert MARGIN not in control(picture).notes
     assert notes_of(extract("sketch", picture)) == ()
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # What JPEG leaves of one tone, and the least by which a margin differs from the ground inside.
 _ONE_TONE = 0.04
 _OTHER_TONE = 0.1
+# Channels of a grey tone differ by no more, JPEG included.
+_COLOUR = 0.08
 # Of the area outside, how much must be margin; of the picture, how much must be left.
 _PURE = 0.98
 _LEAST_INSIDE = 0.08
@@ -22,16 +24,18 @@ _BLUR = 3
 def find_margin(values: np.ndarray) -> tuple[slice, slice] | None:
     """The rows and columns inside a margin of one tone on one to four sides, or None where there is none.
 
-    values: (H, W, 1 or 3) in 0..1. The ground inside, which is its median tone, must be another than the margin's: the
-    white paper round a drawing is no margin. The margin may be narrower than a pixel's share or most of the picture.
+    values: (H, W, 1 or 3) in 0..1. The margin is white, grey or black, and the ground inside, which is its median tone,
+    must be another: the white paper round a drawing is no margin. It may be one pixel wide, or most of the picture.
     """
     import numpy as np
 
-    light = values.max(axis=-1)
+    light, colour = values.max(axis=-1), np.ptp(values, axis=-1)
+    # The sky or the ground of a plain illustration is no margin: those that programs and scanners add are grey.
+    light = np.where(colour > _COLOUR, np.float32(2), light)
     edges = (light[0], light[-1], light[:, 0], light[:, -1])
     tones: list[float] = []
     for tone in (float(np.median(edge)) for edge in edges):
-        if all(abs(tone - other) > _ONE_TONE for other in tones):
+        if tone <= 1 and all(abs(tone - other) > _ONE_TONE for other in tones):
             tones.append(tone)
     boxes = [box for tone in tones if (box := _inside(light, tone)) is not None]
     # Two margins can lie round each other; the outer one is met first, and the inner one when this is asked again.
