@@ -10,6 +10,7 @@ import torch
 from original_layout import original_state, original_vae
 from safetensors.torch import save_file
 
+from armature import hub
 from armature.bases.open import open_base
 from armature.devices import DeviceSpec
 from armature.errors import CheckpointError, RecipeError
@@ -89,13 +90,13 @@ def test_an_adapter_is_no_base(bases):
 
 
 def test_offline_without_configuration_says_how_to_give_one(single, monkeypatch, tmp_path):
-    import huggingface_hub.constants as hub
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"Go online once, or name a diffusers folder.*--base-config"):
         open_base(single / "model.safetensors")
-    with pytest.raises(CheckpointError, match="The base 'owner/model' cannot be opened: "):
+    with pytest.raises(CheckpointError, match="The base 'owner/model' is not, or only in part, in the hub's cache"):
         open_base("owner/model")
 
 
@@ -155,6 +156,7 @@ def test_of_a_repository_the_variant_of_the_precision_is_asked_first(monkeypatch
         asked.append(options.get("variant"))
         raise OSError(f"no weights of variant {options.get('variant')}")
 
+    monkeypatch.setattr(hub, "unreachable", lambda: False)
     monkeypatch.setattr(DiffusionPipeline, "from_pretrained", refuse)
     with pytest.raises(CheckpointError, match="cannot be opened: no weights of variant None"):
         open_base("owner/model", place=DeviceSpec(torch.device("cpu"), getattr(torch, dtype)))

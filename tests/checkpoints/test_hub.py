@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+from armature import hub
 from armature.adapters.base import Adapter
 from armature.adapters.save import save_adapter
 from armature.checkpoints.load import load_adapter
@@ -84,6 +85,7 @@ def test_what_the_hub_answers(monkeypatch: pytest.MonkeyPatch, error: type[Excep
     def answer(*_: Any, **__: Any) -> str:
         raise error.__new__(error)
 
+    monkeypatch.setattr(hub, "unreachable", lambda: False)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", answer)
     with pytest.raises(CheckpointError, match=message):
         load_adapter("owner/name", revision="v9")
@@ -100,6 +102,7 @@ def test_repository_with_one_weight_file_or_several(
         return str(tmp_path / name)
 
     torch.save(make("full").state_dict(), tmp_path / "one.pth")
+    monkeypatch.setattr(hub, "unreachable", lambda: False)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda *_, **__: [p.name for p in tmp_path.iterdir()])
     assert load_adapter("owner/name").spec.network == "full"

@@ -1,9 +1,14 @@
 import json
 import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import photo
+from drawings import lines, photo
 from PIL import Image
 
 from armature.conditions import folder as folder_room
@@ -132,3 +137,70 @@ def test_missing_and_empty_folders(tmp_path):
 def test_the_picture_itself_is_never_overwritten(pictures):
     with pytest.raises(ConditionError, match="is the picture itself; choose another place"):
         extract_file(Job("grey"), pictures / "a.png", pictures / "a.png")
+
+
+def test_what_is_damaged_in_any_way_is_named_and_the_rest_goes_on(tmp_path, pictures):
+    """Pages that cannot be counted, half a file, ten thousand million declared pixels, broken metadata."""
+    photo(48).save(pictures / "pages.tiff")
+    data = bytearray((pictures / "pages.tiff").read_bytes())
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, directory)
+    struct.pack_into("<I", data, directory + 2 + 12 * entries, 2)
+    (pictures / "pages.tiff").write_bytes(data)
+    whole = (pictures / "a.png").read_bytes()
+    (pictures / "half.png").write_bytes(whole[: len(whole) // 2])
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    huge = whole[:8] + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:]
+    (pictures / "huge.png").write_bytes(huge)
+    photo(48).save(pictures / "turned.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_bytes(huge)  # nor is a map that is none a reason to stop
+    report = extract_folder(Job("grey"), pictures, tmp_path / "out")
+    messages = {path.name: message for path, message in report.failed}
+    assert set(messages) - {"turned.jpg"} == {"pages.tiff", "half.png", "huge.png"}
+    assert "pages.tiff' is truncated or damaged" in messages["pages.tiff"]
+    assert "half.png' is truncated or damaged" in messages["half.png"]
+    assert "huge.png' is 100000 x 100000 px, above the limit of 64000000 pixels" in messages["huge.png"]
+    assert {"a.png", "b.png", "c.png"} <= {path.name for path in report.written}
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".png"]
+
+
+def test_a_picture_beyond_the_memory_is_named(tmp_path, pictures, monkeypatch):
+    def little(path):
+        if path.name == "a.png":
+            raise MemoryError
+        return photo(48)
+
+    monkeypatch.setattr(folder_room, "read_picture", little)
+    report = extract_folder(Job("grey"), pictures, tmp_path / "out")
+    assert len(report.written) == 2
+    assert [message.endswith("a.png' is too large for this machine's memory.") for _, message in report.failed] == [
+        True
+    ]
+
+
+def test_temporary_files_of_a_killed_run_are_removed_by_the_next(tmp_path, pictures):
+    out = tmp_path / "out" / "deep"
+    out.mkdir(parents=True)
+    # As a process writes them whose number no process has any more.
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from armature.files import _beside; "
+         "path = _beside(Path(sys.argv[1])); path.touch(); print(path)", str(out / "c.png")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert Path(done.stdout.strip()).exists()
+    extract_folder(Job("grey"), pictures, tmp_path / "out")
+    assert [path.name for path in out.iterdir()] == ["c.png"]
+
+
+def test_notes_are_on_the_map_and_in_the_report(tmp_path):
+    (tmp_path / "in").mkdir()
+    lines(0, 255).save(tmp_path / "in" / "drawing.png")
+    photo().save(tmp_path / "in" / "photo.png")
+    report = extract_folder(Job("sketch"), tmp_path / "in", tmp_path / "out", jobs=2)
+    told = "Dark lines on light paper were turned into white lines on black."
+    assert report.notes == [(tmp_path / "in" / "drawing.png", (told,))]
+    with Image.open(tmp_path / "out" / "drawing.png") as image:
+        assert image.info[folder_room.NOTES_KEY] == told
+    assert len(extract_folder(Job("sketch"), tmp_path / "in", tmp_path / "out").kept) == 2

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from armature import hub
 from armature.bases.card import EMBEDDED
 from armature.bases.families import FAMILIES, Family
 from armature.bases.single_file import family_in, has_vae, is_single_file
@@ -74,8 +75,10 @@ def _from_hub(name: str) -> dict[str, Any] | None:
 
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return None
+    if hub.unreachable() and not hub.is_cached(name, "unet/config.json"):
+        return None
     try:
-        found: Any = UNet2DConditionModel.load_config(name, subfolder="unet")
+        found: Any = UNet2DConditionModel.load_config(name, subfolder="unet", local_files_only=hub.unreachable())
     except Exception:  # whatever the hub says here, opening the base will meet it again and say it
         return None
     return found if isinstance(found, dict) else None

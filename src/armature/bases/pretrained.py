@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from armature import hub
 from armature.bases.single_file import SINGLE_FILE_ENDINGS
 from armature.devices import precision_argument
 from armature.errors import CheckpointError
@@ -32,16 +33,32 @@ def load_pretrained(source: str, dtype: torch.dtype, parts: Mapping[str, Any] | 
             f"The base {source!r} lacks its vae; download the whole model, or give one (vae=, --vae)."
         )
     name = source if path is None else str(path)
+    # Of a hub that does not answer only the cache is asked: the libraries would try it for a minute.
+    cached = path is None and hub.unreachable()
+    if cached and not hub.is_cached(name, "model_index.json"):
+        raise _cut_off(source, "model_index.json is not there")
+    where = {"local_files_only": True} if cached else {}
     first_error: Exception | None = None
     for variant in _variants(path, dtype):
         named = {} if variant is None else {"variant": variant}
         try:
-            return DiffusionPipeline.from_pretrained(name, **precision_argument(dtype), **named, **(parts or {}))
+            return DiffusionPipeline.from_pretrained(
+                name, **precision_argument(dtype), **where, **named, **(parts or {})
+            )
         except Exception as error:  # the hub, the disk and a dozen classes raise many kinds here
             # Of two tries, what the plain weights lack says more than that there is no variant.
             if first_error is None or variant is None:
                 first_error = error
+    if cached:
+        raise _cut_off(source, _first_line(first_error)) from first_error
     raise CheckpointError(f"The base {source!r} cannot be opened: {_first_line(first_error)}") from first_error
+
+
+def _cut_off(source: str, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"The base {source!r} is not, or only in part, in the hub's cache ({reason}), and the hub cannot be reached, "
+        "or offline mode is on. Go online once, or give a folder or file."
+    )
 
 
 def _checked(source: str) -> Path | None:

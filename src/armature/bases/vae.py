@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from armature import hub
 from armature.bases.families import Family
 from armature.bases.tensor_names import tensor_names
 from armature.errors import CheckpointError
@@ -40,13 +41,20 @@ def _from_folder(source: str | Path) -> Any:
     path = Path(source).expanduser()
     where: dict[str, Any] = {"subfolder": "vae"} if (path / "vae").is_dir() else {}
     name = str(path) if path.is_dir() else str(source)
+    if not path.is_dir() and hub.unreachable():
+        if not any(hub.is_cached(name, config) for config in ("config.json", "vae/config.json")):
+            raise CheckpointError(
+                f"The VAE {name!r} is no file or folder here and not in the hub's cache, and the hub cannot be "
+                "reached, or offline mode is on. Go online once, or give a folder or file."
+            )
+        where["local_files_only"] = True
     try:
         config = diffusers.AutoencoderKL.load_config(name, **where)
     except OSError:
-        if where or path.is_dir():
+        if path.is_dir():
             raise
         # A repository of a whole pipeline keeps it one folder deeper.
-        where = {"subfolder": "vae"}
+        where["subfolder"] = "vae"
         config = diffusers.AutoencoderKL.load_config(name, **where)
     kind = config.get("_class_name") if isinstance(config, dict) else None
     if kind not in _CLASSES:

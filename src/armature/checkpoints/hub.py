@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from armature import hub
 from armature.errors import CheckpointError
 
 
@@ -25,7 +26,7 @@ class HubFolder:
 
         Raises CheckpointError for an unknown or closed repository, or an unknown revision.
         """
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import (
             EntryNotFoundError,
             GatedRepoError,
@@ -36,14 +37,15 @@ class HubFolder:
         )
 
         try:
-            # Once the hub did not answer, only the cache is asked, so that being offline costs one timeout.
-            path = hf_hub_download(
-                self.repo,
-                name,
-                subfolder=self.subfolder or None,
-                revision=self.revision,
-                local_files_only=self.unreachable,
-            )
+            # Where the hub does not answer, only the cache is asked: being offline costs one question.
+            if self.unreachable or hub.unreachable():
+                inside = f"{self.subfolder}/{name}" if self.subfolder else name
+                path = try_to_load_from_cache(self.repo, inside, revision=self.revision)
+                if not isinstance(path, str):
+                    self.unreachable = True
+                    return None
+            else:
+                path = hf_hub_download(self.repo, name, subfolder=self.subfolder or None, revision=self.revision)
             self.cached.append(name)
             return Path(path)
         except LocalEntryNotFoundError:
@@ -74,7 +76,7 @@ class HubFolder:
 
     def weight_names(self) -> list[str]:
         """Names of the weight files in the repository, or none when the hub cannot be asked."""
-        if self.unreachable:
+        if self.unreachable or hub.unreachable():
             return []
         from huggingface_hub import list_repo_files
 

@@ -16,6 +16,9 @@ from armature.conditions.folder import FolderReport, Job, extract_file, extract_
 from armature.conditions.registry import find_extractor
 from armature.errors import ConditionError
 
+# As shells tell a program that Ctrl-C ended.
+INTERRUPTED = 130
+
 
 def extract(
     kind: Annotated[
@@ -44,7 +47,11 @@ def extract(
         raise ConditionError(f"Unknown fit {fit!r}; expected resize, crop, pad or stretch.")
     job = Job(kind, parse_options(extractor, option or []), parse_size(size), fit)
     if picture.is_dir():
-        report = _folder(job, picture, out, jobs, force, quiet=as_json)
+        try:
+            report = _folder(job, picture, out, jobs, force, quiet=as_json)
+        except KeyboardInterrupt:
+            typer.echo("armature: stopped; maps that are done stay, and the same command makes the others.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         _print_report(report, out, as_json)
         if report.failed:
             raise typer.Exit(1)
@@ -54,8 +61,13 @@ def extract(
         raise ConditionError(f"Maps are written as PNG, which keeps every value; --out is {str(target)!r}.")
     extractor.settings(job.options)  # wrong options are told before a folder is made
     target.parent.mkdir(parents=True, exist_ok=True)
-    extract_file(job, picture, target)
-    typer.echo(json.dumps({"written": str(target)}) if as_json else str(target))
+    notes = extract_file(job, picture, target)
+    if as_json:
+        typer.echo(json.dumps({"written": str(target), "notes": notes}))
+        return
+    for note in notes:
+        typer.echo(f"  {note}", err=True)
+    typer.echo(str(target))
 
 
 def parse_options(extractor: Extractor, given: list[str]) -> dict[str, object]:
@@ -87,8 +99,12 @@ def _folder(job: Job, folder: Path, out: Path, jobs: int, force: bool, *, quiet:
 def _print_report(report: FolderReport, out: Path, as_json: bool) -> None:
     if as_json:
         failed = [{"picture": str(path), "message": message} for path, message in report.failed]
-        typer.echo(json.dumps({"written": len(report.written), "kept": len(report.kept), "failed": failed}))
+        notes = [{"picture": str(path), "notes": told} for path, told in report.notes]
+        counts = {"written": len(report.written), "kept": len(report.kept)}
+        typer.echo(json.dumps({**counts, "failed": failed, "notes": notes}))
         return
     typer.echo(f"{len(report.written)} written, {len(report.kept)} up to date, {len(report.failed)} failed: {out}")
     for path, message in report.failed:
         typer.echo(f"  {path}: {message}", err=True)
+    for path, told in report.notes:
+        typer.echo(f"  {path}: {' '.join(told)}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.kinds import content_of
 from armature.conditions.picture.arrays import array_values, is_tensor, tensor_to_numpy
-from armature.conditions.picture.drawing import clean_values, recognise
+from armature.conditions.picture.drawing import read_lines
 from armature.conditions.picture.fit import Fit, fit_note, fit_values
 from armature.conditions.picture.reading import Pixels, read_pixels, to_picture
 from armature.errors import ConditionError
@@ -178,14 +178,12 @@ def _read_raw(source: Any, contract: InputContract) -> Pixels:
 
 def _white_on_black(values: np.ndarray, contract: InputContract, notes: list[str], allow_empty: bool) -> np.ndarray:
     """Lines as (H, W, 1), light on dark; a drawing on paper is cleaned and turned round."""
-    found = recognise(values)
+    found, values, more = read_lines(values)
+    notes.extend(more)
     if found == "blank" and not allow_empty:
         tone = "all black" if float(values.max()) < 0.5 else "blank"
         raise ConditionError(f"The {contract.kind} control is {tone}: it holds no line. Give white lines on black.")
-    if found == "drawing":
-        values, more = clean_values(values)
-        notes.extend(more)
-    elif found == "picture":
+    if found == "picture":
         notes.append(
             f"This looks like a picture, not like lines; for {contract.kind} lines extract them first "
             f"(armature extract {contract.kind})."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,20 @@ class Option:
             return self.number(text)
         except ValueError:
             return text
+
+
+_NOTES = "armature_notes"
+
+
+def with_notes(picture: Image.Image, notes: Iterable[str]) -> Image.Image:
+    """The map with sentences on what its picture needed, which `notes_of` gives and `armature extract` tells."""
+    picture.info[_NOTES] = tuple(dict.fromkeys(notes))
+    return picture
+
+
+def notes_of(picture: Image.Image) -> tuple[str, ...]:
+    """What an extractor noted on its map; empty where there is nothing to tell."""
+    return tuple(picture.info.get(_NOTES, ()))
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.extractor import Extractor
+from armature.conditions.extractor import Extractor, notes_of
 from armature.conditions.kinds import Kind
+from armature.conditions.networks.loading import AbsentWeightsError
 from armature.conditions.picture.fit import Fit, fit_picture
 from armature.conditions.picture.reading import SMALLEST_SIDE, read_picture
 from armature.conditions.registry import UNREACHABLE, find_extractor, register_in_worker, registered_here
+from armature.conditions.workers import WorkerEndedError, run_in_processes
 from armature.errors import ArmatureError, ConditionError
-from armature.files import replacing
+from armature.files import replacing, sweep
 
 if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 METADATA_KEY = "armature"
+NOTES_KEY = "armature_notes"
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,20 @@ class Job:
 
 @dataclass
 class FolderReport:
-    """What became of a folder: maps written, maps that were up to date, and failures as (picture, message)."""
+    """What became of a folder: maps written, maps that were up to date, failures as (picture, message), and what was
+    noted on maps as (picture, notes).
+    """
 
     written: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
 
 
-def extract_file(job: Job, source: Path, target: Path) -> None:
+def extract_file(job: Job, source: Path, target: Path) -> tuple[str, ...]:
     """Extract one picture into a PNG that carries its settings; it appears whole or not at all.
 
+    Gives what the extractor noted on the map, which the PNG carries too.
     Raises ConditionError as `extract` does, and when target and source are one file.
     """
     extractor, settings = _resolved(job)
@@ -66,7 +72,10 @@ def extract_file(job: Job, source: Path, target: Path) -> None:
     picture = read_picture(source)
     if job.size is not None:
         picture = fit_picture(picture, job.size, job.fit)
-    write_png(extractor.run(picture, **settings), target, _metadata(job, extractor, settings, source))
+    made = extractor.run(picture, **settings)
+    notes = notes_of(made)
+    write_png(made, target, _metadata(job, extractor, settings, source), notes)
+    return notes
 
 
 def extract_folder(
@@ -84,8 +93,9 @@ def extract_folder(
     changed, is kept, so that a broken run goes on where it stopped; force makes all anew.
     jobs: processes, 1 and up. progress: called with (pictures finished, pictures in all).
     Extractors and kinds that were registered here reach the processes where their functions can be imported there.
+    A Ctrl-C ends it, and its processes, within a second or two; what an earlier run left half-written is removed.
     Broken pictures are reported, not raised. Raises ConditionError for wrong options, a folder that is missing or has
-    no pictures, a wrong number of jobs, and processes that cannot do the work.
+    no pictures, a wrong number of jobs, weights that are not here, and processes that cannot do the work.
     """
     if jobs < 1:
         raise ConditionError(f"jobs is {jobs}; expected 1 or more processes.")
@@ -104,16 +114,21 @@ def extract_folder(
         else:
             todo.append((source, target))
     finished = len(report.kept) + len(report.failed)
-    for source, target, message in _run(job, todo, min(jobs, max(1, len(todo)))):
-        if message is None:
-            report.written.append(target)
-        else:
-            report.failed.append((source, message))
-        finished += 1
-        if progress is not None:
-            progress(finished, len(pairs))
+    _sweep(taken)
+    with closing(_run(job, todo, min(jobs, max(1, len(todo))))) as outcomes:
+        for source, target, outcome in outcomes:
+            if outcome.problem is None:
+                report.written.append(target)
+                if outcome.notes:
+                    report.notes.append((source, outcome.notes))
+            else:
+                report.failed.append((source, outcome.problem))
+            finished += 1
+            if progress is not None:
+                progress(finished, len(pairs))
     report.written.sort()
     report.failed.sort()
+    report.notes.sort()
     return report
 
 
@@ -137,25 +152,41 @@ def _pairs(folder: Path, out: Path) -> list[tuple[Path, Path]]:
     return [(path, out / path.relative_to(folder).with_suffix(".png")) for path in found]
 
 
-def _run(job: Job, todo: list[tuple[Path, Path]], jobs: int) -> Iterator[tuple[Path, Path, str | None]]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one picture: what was noted on its map, or why there is none."""
+
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def _run(job: Job, todo: list[tuple[Path, Path]], jobs: int) -> Generator[tuple[Path, Path, _Outcome]]:
     if jobs == 1:
         for source, target in todo:
             yield source, target, _attempt(job, source, target)
         return
     things = registered_here()
-    # Fresh processes: forking a program that holds torch or OpenCV threads can lock up.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(things,)) as pool:
-        waiting: dict[Future[str | None], tuple[Path, Path]] = {
-            pool.submit(_attempt, job, source, target): (source, target) for source, target in todo
-        }
-        try:
-            for done in as_completed(waiting):
-                yield *waiting[done], done.result()
-        except BrokenProcessPool as error:
-            named = ", ".join(repr(thing.name) for thing in things)
-            hint = UNREACHABLE.format(named) if things else "Memory may have run out: try fewer jobs."
-            raise ConditionError(f"A process that extracts {job.kind} maps ended unexpectedly. {hint}") from error
+    attempts = run_in_processes(partial(_attempt_pair, job), todo, jobs, _start_worker, (things,))
+    try:
+        # Closed at once when the caller stops: it would otherwise go on until it is collected.
+        with closing(attempts):
+            for (source, target), outcome in attempts:
+                yield source, target, outcome
+    except WorkerEndedError as error:
+        named = ", ".join(repr(thing.name) for thing in things)
+        hint = UNREACHABLE.format(named) if things else "Memory may have run out: try fewer jobs."
+        raise ConditionError(
+            f"A process that extracts {job.kind} maps ended unexpectedly. {hint} Maps that are done stay: start again, "
+            "and it goes on with what is missing."
+        ) from error
+    finally:
+        _sweep(target for _, target in todo)
+
+
+def _sweep(targets: Iterable[Path]) -> None:
+    """Remove what killed processes left half-written where maps go."""
+    for folder in {target.parent for target in targets}:
+        sweep(folder)
 
 
 def _start_worker(things: tuple[Kind | Extractor, ...]) -> None:
@@ -166,14 +197,24 @@ def _start_worker(things: tuple[Kind | Extractor, ...]) -> None:
     register_in_worker(things)
 
 
-def _attempt(job: Job, source: Path, target: Path) -> str | None:
-    """Extract one picture of many; the message instead of the error, because others must go on."""
+def _attempt_pair(job: Job, pair: tuple[Path, Path]) -> _Outcome:
+    return _attempt(job, *pair)
+
+
+def _attempt(job: Job, source: Path, target: Path) -> _Outcome:
+    """Extract one picture of many; the message instead of the error, because others must go on.
+
+    Raises AbsentWeightsError, which all of them would meet.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        extract_file(job, source, target)
+        return _Outcome(extract_file(job, source, target))
+    except AbsentWeightsError:
+        raise
     except (ArmatureError, OSError) as error:
-        return str(error)
-    return None
+        return _Outcome(problem=str(error))
+    except MemoryError:
+        return _Outcome(problem=f"{str(source)!r} is too large for this machine's memory.")
 
 
 def _metadata(job: Job, extractor: Extractor, settings: Mapping[str, Any], source: Path) -> dict[str, Any]:
@@ -199,15 +240,19 @@ def _up_to_date(target: Path, metadata: Mapping[str, Any]) -> bool:
     try:
         with Image.open(target) as image:
             return json.loads(str(image.info.get(METADATA_KEY, ""))) == metadata
-    except (OSError, ValueError):
+    except Exception:  # decoders raise many kinds for foreign bytes; such a map is made anew
         return False
 
 
-def write_png(picture: Image.Image, target: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a PNG with its settings as JSON under the key "armature"; the file appears whole or not at all."""
+def write_png(picture: Image.Image, target: Path, metadata: Mapping[str, Any], notes: Iterable[str] = ()) -> None:
+    """Write a PNG with its settings as JSON under the key "armature", and notes, a line each, under "armature_notes";
+    the file appears whole or not at all.
+    """
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
     info.add_text(METADATA_KEY, json.dumps(metadata))
+    if told := "\n".join(notes):
+        info.add_text(NOTES_KEY, told)
     with replacing(target) as temporary:
         picture.save(temporary, "PNG", pnginfo=info)

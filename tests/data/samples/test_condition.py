@@ -8,7 +8,7 @@ from picture_folders import lines, opened, picture, png, write_folder
 
 from armature.conditions.extract import extract
 from armature.conditions.kinds import contract_for
-from armature.data.samples.condition import white_on_black
+from armature.data.samples.condition import is_dark_on_light, normalize_polarity, white_on_black
 from armature.data.samples.dataset import sample_rng
 from armature.data.samples.extraction import plan_extraction
 from armature.data.sources.source import BadSampleError
@@ -148,6 +148,16 @@ def test_one_map_the_other_way_round_is_bad(tmp_path):
     data = opened(root, conditions="../maps")
     with pytest.raises(BadSampleError, match=r"0001.png.*mostly light"):
         data.load(1)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light lines", "dark lines"])
+def test_maps_with_a_margin_in_the_tone_of_their_lines_are_what_they_are_without(dark):
+    """Most of the framed map is margin, so its usual tone is that of the lines."""
+    plain = np.zeros((64, 80), np.uint8)
+    plain[10:50, 20:22] = plain[30:32, 8:70] = 255
+    given = np.pad(255 - plain if dark else plain, 40, constant_values=0 if dark else 255)
+    assert is_dark_on_light(given) == dark
+    assert np.array_equal(normalize_polarity(given, dark), np.pad(plain, 40))
 
 
 def test_paper_that_is_not_white_is_cleaned():

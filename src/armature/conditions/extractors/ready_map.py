@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from armature.conditions.contract import InputContract
 from armature.conditions.control_map import prepare_pixels
-from armature.conditions.extractor import Extractor, Option
+from armature.conditions.extractor import Extractor, Option, with_notes
 from armature.conditions.kinds import contract_for
 from armature.conditions.picture.reading import to_picture
 from armature.errors import ConditionError
@@ -28,7 +28,7 @@ def ready_map(picture: Image.Image, of: str, strict: bool) -> Image.Image:
     wrong = [note for note in pixels.notes if any(mark in note for mark in _MISFITS)]
     if strict and wrong:
         raise ConditionError(f"Not a {of} map: {' '.join(wrong)} Pass strict=False to use it all the same.")
-    return to_picture(pixels.values)
+    return with_notes(to_picture(pixels.values), pixels.notes)
 
 
 EXTRACTOR = Extractor(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from armature.conditions.extractor import Extractor, Option
+from armature.conditions.extractor import Extractor, Option, with_notes
 from armature.conditions.kinds import contract_for
 from armature.conditions.picture.edges import (
     contour_strength,
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from armature.conditions.picture.drawing import Lines
+
 # Dark lines up to this width, in pixels for a picture of 512, are strokes rather than areas with two edges.
 _WIDEST_LINE = 9
 
@@ -31,14 +33,15 @@ def sketch(picture: Image.Image, detail: float, smoothing: float, width: float, 
 
     Contours (colour gradient at two scales, texture held down) are thinned, linked and drawn as strokes; pieces
     too short to be drawn by hand are dropped. Dark lines stand for themselves, not as two edges.
-    drawings: a drawing on paper is cleaned instead, and a map that is white on black stays as it is.
+    drawings: a drawing on paper, photographed or not, is cleaned instead, and a map that is white on black stays as it
+        is; what was done is noted on the map, see `notes_of`.
     """
     import numpy as np
 
     if drawings:
         lines = _drawn_lines(picture)
         if lines is not None:
-            return to_map((lines > 0.5).astype(np.float32))
+            return with_notes(to_map((lines.values[..., 0] > 0.5).astype(np.float32)), lines.notes)
     scale = picture_scale(picture)
     values = lab(picture, smoothing)
     edge = contour_strength(values, scale)
@@ -51,20 +54,22 @@ def sketch(picture: Image.Image, detail: float, smoothing: float, width: float, 
     return to_map((strokes | inked).astype(np.float32))
 
 
-def _drawn_lines(picture: Image.Image) -> np.ndarray | None:
-    """The lines (H, W) of a picture that is a drawing or a map of lines already; None for any other."""
+def _drawn_lines(picture: Image.Image) -> Lines | None:
+    """The lines of a picture that is a drawing or a map of lines already, (H, W, 1); None for any other."""
     import numpy as np
 
-    from armature.conditions.picture.drawing import clean_values, recognise
+    from armature.conditions.picture.drawing import read_lines
 
     values = np.asarray(picture, dtype=np.float32) / np.float32(255)
     values = values.reshape(*values.shape[:2], -1)
-    found = recognise(values)
-    if found == "drawing":
-        return clean_values(values)[0][..., 0]
+    lines = read_lines(values)
+    if lines.source == "drawing":
+        return lines
     # A night scene is mostly dark too: only a picture without middle tones is a map.
-    middle = float(((values > 0.1) & (values < 0.9)).any(axis=-1).mean())
-    return values.max(axis=-1) if found == "map" and middle < 0.05 else None
+    middle = float(((lines.values > 0.1) & (lines.values < 0.9)).any(axis=-1).mean())
+    if lines.source != "map" or middle >= 0.05:
+        return None
+    return lines._replace(values=lines.values.max(axis=-1, keepdims=True))
 
 
 def _dark_lines(
@@ -107,5 +112,6 @@ EXTRACTOR = Extractor(
         Option("width", 2.5, "stroke width in pixels for a picture of 512", 0.5, 16),
         Option("drawings", True, "take the lines of a drawing as they are"),
     ),
+    version=2,
     aliases={"embedded:sketch": {}},
 )

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from armature import hub
 from armature.conditions.extractor import Option, Weights
 from armature.errors import ConditionError
 from armature.quiet import quiet_loading
@@ -40,10 +41,17 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-def absent(weights: Weights, offline: str | None, reason: str, option: str) -> ConditionError:
+class AbsentWeightsError(ConditionError):
+    """Weights that an extractor needs are not here: no picture will fare better than the first."""
+
+
+_CUT_OFF = "not in the hub's cache, and the hub cannot be reached or offline mode is on"
+
+
+def absent(weights: Weights, offline: str | None, reason: str, option: str) -> AbsentWeightsError:
     """The error for weights that are not here: what, how large, where they go, and what works without."""
     without = f" Without weights, extractor {offline!r} works." if offline else ""
-    return ConditionError(
+    return AbsentWeightsError(
         f"The weights {weights.source!r} ({weights.megabytes:g} MB, {weights.licence}) are not on this machine "
         f"({reason}). Get them from {weights.home}: online they go into the Hugging Face cache by themselves; "
         f"offline, copy them here and pass {option}=PATH.{without}"
@@ -62,14 +70,25 @@ def load_model(
 ) -> tuple[Any, Any]:
     """A transformers model in evaluation mode and its image processor, from a hub id or a local folder; kept loaded.
 
+    What is cached is used as it is; else the hub is asked, where it answers.
     Raises ConditionError when the weights are neither here nor to be had, or fit no model of the task.
     """
     if source != weights.source:
         weights = Weights(source, 0, f"https://huggingface.co/{source}", "licence on its page")
     if looks_like_a_path(source) and not Path(source).is_dir():
         raise ConditionError(f"No folder of weights at {source!r}; pass {option}=FOLDER or a hub id.")
+    here = Path(source).is_dir() or hub.is_cached(source, "config.json")
+    if not here and hub.unreachable():
+        raise absent(weights, offline, _CUT_OFF, option)
+    place = str(torch_device(device))
     try:
-        return _load_model(task, source, str(torch_device(device)), precision)
+        try:
+            return _load_model(task, source, place, precision, local=here)
+        except (OSError, ValueError, KeyError):
+            # A cached repository may lack a part.
+            if not here or Path(source).is_dir() or hub.unreachable():
+                raise
+            return _load_model(task, source, place, precision, local=False)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if Path(source).is_dir():
@@ -84,7 +103,7 @@ def looks_like_a_path(source: str) -> bool:
 
 @lru_cache(maxsize=4)
 @quiet_loading()
-def _load_model(task: Task, source: str, device: str, precision: str) -> tuple[Any, Any]:
+def _load_model(task: Task, source: str, device: str, precision: str, *, local: bool) -> tuple[Any, Any]:
     import torch
     import transformers
 
@@ -95,9 +114,11 @@ def _load_model(task: Task, source: str, device: str, precision: str) -> tuple[A
         "pose": transformers.VitPoseForPoseEstimation,
         "vision": transformers.CLIPVisionModel,
     }
-    model = classes[task].from_pretrained(source, dtype=getattr(torch, precision))
+    model = classes[task].from_pretrained(source, dtype=getattr(torch, precision), local_files_only=local)
     # ViTPose's own processor needs SciPy; find_people does its work.
-    processor = None if task == "pose" else transformers.AutoImageProcessor.from_pretrained(source)
+    processor = None
+    if task != "pose":
+        processor = transformers.AutoImageProcessor.from_pretrained(source, local_files_only=local)
     return model.eval().requires_grad_(False).to(device), processor
 
 
@@ -132,8 +153,11 @@ def _fetched(repository: str, weights: Weights, offline: str | None) -> str:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    cached = hub.is_cached(repository, weights.source)
+    if not cached and hub.unreachable():
+        raise absent(weights, offline, _CUT_OFF, "weights")
     try:
-        return hf_hub_download(repository, weights.source)
+        return hf_hub_download(repository, weights.source, local_files_only=cached)
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise absent(weights, offline, reason, "weights") from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from armature.conditions.picture.margin import find_margin
 from armature.conditions.picture.reading import read_pixels, to_picture
+from armature.conditions.picture.sheet import find_sheet, paper_everywhere
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LineSource = Literal["map", "drawing", "picture", "blank"]
+
+MARGIN = "A margin of another tone than the ground was left out."
+SHEET = "A sheet of paper was found; its edges and what lies around it were left out."
 
 # Ink weaker than this share of the paper's brightness is paper grain, JPEG noise or a smudge.
 _GRAIN = 0.08
@@ -46,6 +51,71 @@ def recognise(values: np.ndarray) -> LineSource:
         return "picture"
     # Averaged over 3 x 3 pixels: a thin stroke stays above a tenth, noise does not.
     return "drawing" if float(cv2.blur(ink, (3, 3)).max()) > 0.1 else "blank"
+
+
+class Lines(NamedTuple):
+    """What a picture that is meant as lines holds.
+
+    source: as `recognise` tells it, of what lies inside margin and sheet.
+    values: (H, W, C) in 0..1. A map without its margin; the cleaned lines of a drawing, C = 1; else the picture as it
+        was given. Always of the picture's size: what was left out is ground.
+    notes: what was done, as sentences.
+    """
+
+    source: LineSource
+    values: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def read_lines(values: np.ndarray) -> Lines:
+    """The lines in values (H, W, 1 or 3) in 0..1: a map of lines, or a drawing on paper, which is cleaned.
+
+    A margin of another tone than the ground, and what lies round a photographed sheet of paper, are left out, and that
+    is noted. Raises ConditionError for a drawing of which no stroke stands out.
+    """
+    found = recognise(values)
+    margin = find_margin(values)
+    if margin is not None:
+        inside = read_lines(values[margin])
+        if inside.source in ("map", "drawing") or (inside.source == "blank" and found == "map"):
+            return Lines(inside.source, _in_margin(inside, values, margin), (*inside.notes, MARGIN))
+    if found == "blank":
+        return Lines(found, values)
+    sheet = find_sheet(values)
+    if sheet is not None and (lines := _on_sheet(values, sheet)) is not None:
+        return lines
+    if found == "drawing":
+        return Lines(found, *clean_values(values))
+    return Lines(found, values)
+
+
+def _in_margin(inside: Lines, values: np.ndarray, margin: tuple[slice, slice]) -> np.ndarray:
+    """Lines inside a margin, at the whole picture's size, the margin in their ground's tone."""
+    import numpy as np
+
+    ground = np.median(inside.values, axis=(0, 1)).astype(np.float32)
+    whole = np.empty((*values.shape[:2], inside.values.shape[-1]), np.float32)
+    whole[:] = ground
+    whole[margin] = inside.values
+    return whole
+
+
+def _on_sheet(values: np.ndarray, sheet: np.ndarray) -> Lines | None:
+    """The drawing on a sheet of paper, (H, W) bool, in a photograph; None when what lies there is no drawing."""
+    import numpy as np
+
+    rows, columns = (np.flatnonzero(sheet.any(axis=axis)) for axis in (1, 0))
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    paper = paper_everywhere(values[box], sheet[box])
+    if recognise(paper) != "drawing":
+        return None
+    try:
+        cleaned, notes = clean_values(paper)
+    except ConditionError:
+        return None
+    lines = np.zeros((*values.shape[:2], 1), np.float32)
+    lines[box] = np.where(sheet[box][..., None], cleaned, 0.0)
+    return Lines("drawing", lines, (*notes, SHEET)) if (lines > 0.5).any() else None
 
 
 class Ink(NamedTuple):
@@ -147,7 +217,7 @@ def clean_drawing(source: Any) -> tuple[Image.Image, tuple[str, ...]]:
     that is no drawing, and as `read_picture` does.
     """
     pixels = read_pixels(source)
-    found = recognise(pixels.values)
+    found, values, notes = read_lines(pixels.values)
     if found == "blank":
         raise ConditionError("The drawing is blank: the whole picture has one tone.")
     if found == "picture":
@@ -155,7 +225,4 @@ def clean_drawing(source: Any) -> tuple[Image.Image, tuple[str, ...]]:
             "This does not look like a drawing on paper; to get lines from a photo, "
             "extract 'sketch', 'lineart' or 'canny'."
         )
-    if found == "map":
-        return to_picture(pixels.values.max(axis=-1, keepdims=True)), pixels.notes
-    lines, notes = clean_values(pixels.values)
-    return to_picture(lines), (*pixels.notes, *notes)
+    return to_picture(values.max(axis=-1, keepdims=True)), (*pixels.notes, *notes)

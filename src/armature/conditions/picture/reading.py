@@ -129,7 +129,18 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 
 def _from_pil(image: Image.Image, name: str) -> Pixels:
-    """Decode a PIL picture of any mode; `name` begins the error messages."""
+    """A PIL picture of any mode, decoded; `name` begins the error messages."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata
+            return _decoded(image, name)
+    except (ConditionError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise many kinds for broken data, as early as on counting pages
+        raise ConditionError(f"{name} is truncated or damaged ({error}).") from error
+
+
+def _decoded(image: Image.Image, name: str) -> Pixels:
     from PIL import ImageOps
 
     frames = getattr(image, "n_frames", 1)
@@ -140,13 +151,8 @@ def _from_pil(image: Image.Image, name: str) -> Pixels:
     notes: list[str] = []
     if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()) if image.mode in ("RGB", "RGBA")):
         notes.append("16 bits a channel were read as 8.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image.load()
-        except Exception as error:  # decoders raise many kinds for broken data
-            raise ConditionError(f"{name} is truncated or damaged ({error}).") from error
-        turned = ImageOps.exif_transpose(image)
+    image.load()
+    turned = ImageOps.exif_transpose(image)
     if turned.size != image.size or image.getexif().get(0x0112, 1) != 1:
         notes.append("Turned upright by its EXIF orientation.")
     values, more = _decode(turned, name)

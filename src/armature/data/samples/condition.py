@@ -10,7 +10,8 @@ import numpy as np
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
 from armature.conditions.control_map import prepare_pixels
 from armature.conditions.kinds import content_of, find_kind
-from armature.conditions.picture.drawing import clean_values
+from armature.conditions.picture.drawing import clean_values, recognise
+from armature.conditions.picture.margin import find_margin
 from armature.data.samples.crop import Crop
 from armature.data.samples.extraction import Extraction
 from armature.data.samples.line_augment import rough_lines
@@ -96,7 +97,22 @@ def _check_proportions(shape: tuple[int, ...], original: tuple[int, int]) -> Non
 
 def is_dark_on_light(lines: np.ndarray) -> bool:
     """Whether most of a map (h, w[, 3]) uint8 is light, so that its lines must be the dark part."""
+    lines, _ = _without_margin(lines)
     return float(np.median(lines.max(axis=-1) if lines.ndim == 3 else lines)) > 127
+
+
+def _without_margin(lines: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """A line map inside a margin of another tone than its ground, which says nothing of how it is drawn; and where in
+    the whole map, (h, w[, 3]) uint8, that lies.
+    """
+    whole = slice(0, lines.shape[0]), slice(0, lines.shape[1])
+    if lines.size == 0:
+        return lines, whole
+    values = lines.reshape(*lines.shape[:2], -1).astype(np.float32) / np.float32(255)
+    margin = find_margin(values)
+    if margin is None or recognise(values[margin]) not in ("map", "drawing"):
+        return lines, whole
+    return lines[margin], margin
 
 
 def folder_is_dark_on_light(maps: Sequence[np.ndarray]) -> bool:
@@ -129,8 +145,14 @@ def white_on_black(lines: np.ndarray) -> np.ndarray:
 def normalize_polarity(lines: np.ndarray, dark_on_light: bool) -> np.ndarray:
     """A line map of a folder whose maps are so, as white lines on black (h, w).
 
+    A margin of another tone than the ground becomes ground.
     Raises ConditionError for a map that is the other way round than its folder.
     """
+    inside, place = _without_margin(lines)
+    if inside.shape != lines.shape:
+        whole = np.zeros(lines.shape[:2], np.uint8)
+        whole[place] = normalize_polarity(inside, dark_on_light)
+        return whole
     if not dark_on_light:
         lines = lines.max(axis=-1) if lines.ndim == 3 else lines
     elif is_dark_on_light(lines):
