@@ -52,6 +52,9 @@ def test_inner_layers_take_orthogonal_steps_and_the_rest_adamws(muon):
     torch.testing.assert_close(net[0].weight, other[0].weight)
     torch.testing.assert_close(net[1].bias, other[1].bias)
     step = (before - net[1].weight.detach()).flatten(1) / 1e-2
-    # Root mean square 0.2, as of AdamW's usual steps, and all directions alike.
+    # Root mean square 0.2, as of AdamW's usual steps, and all directions that the gradient has alike.
     assert step.square().mean().sqrt() == pytest.approx(0.2, abs=0.05)
-    assert torch.linalg.svdvals(step).std() / torch.linalg.svdvals(step).mean() < 0.25
+    values = torch.linalg.svdvals(step)
+    values = values[values > 1e-2]
+    assert len(values) >= 16
+    assert values.max() < 2.5 * values.min()
