@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from armature.errors import ArmatureError
+
 # A temporary file that is being written is younger than this, wherever its process runs.
 _ABANDONED_SECONDS = 3600
 
@@ -108,10 +110,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with ~ as the home folder; raises ArmatureError for the ~user of nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        first = Path(path).parts[0]
+        raise ArmatureError(f"{str(path)!r} begins with {first!r}, and no such user is known here.") from error
+
+
+def text_name(name: str) -> str:
+    """A name as text: bytes of a file's name that are none are replaced, since records and reports hold text."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def public_name(source: Any) -> str:
     """How a model's source is recorded: hub ids and embedded names whole, local paths by their last part."""
     text = str(source)
-    return Path(text).expanduser().name if Path(text).expanduser().exists() or Path(text).is_absolute() else text
+    path = expanded(text)
+    return text_name(path.name if path.exists() or Path(text).is_absolute() else text)
 
 
 def _beside(path: Path) -> Path:
