@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from armature.errors import RecipeError
 from armature.evaluation.sheet import labelled_sheet
+from armature.files import expanded
 from armature.generation.controls import ControlRequest, requests_of
 from armature.generation.generate import Generation, generate
 from armature.generation.models import Models
@@ -35,12 +36,11 @@ class Target:
     numbered: bool
 
     @classmethod
-    def checked(cls, out: Path | None, *, numbered: bool) -> Target:
-        """Raises RecipeError when nothing can be written there."""
-        try:
-            folder = out is not None and (out.is_dir() or str(out).endswith("/"))
-        except OSError:  # a name that is too long, which is told next
-            folder = False
+    def checked(cls, text: str | None, *, numbered: bool) -> Target:
+        """Of the text of --out; one that ends with / is a folder. Raises RecipeError when nothing can be written."""
+        out, folder = None if text is None else expanded(text), False
+        with suppress(OSError):  # a name that is too long is told next
+            folder = out is not None and (out.is_dir() or str(text).endswith("/"))
         check_target(Path("armature.png") if out is None else out, folder=folder)
         return cls(out, folder, numbered)
 

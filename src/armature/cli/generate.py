@@ -46,7 +46,7 @@ def generate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Else the best there is.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16. Else what suits the device.")] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out",
             "-o",

@@ -31,8 +31,7 @@ def watch(
     """
     try:
         while True:
-            drawn = _stamps(files)
-            _draw(draw, tell, sleep)
+            drawn = _draw(files, draw, tell, sleep)
             while _stamps(files) == drawn:
                 sleep(LOOK)
             _settle(files, sleep)
@@ -40,16 +39,21 @@ def watch(
         return
 
 
-def _draw(draw: Callable[[], None], tell: Callable[[str], None], sleep: Callable[[float], object]) -> None:
-    for left in reversed(range(_TRIES)):
+def _draw(
+    files: Sequence[Path], draw: Callable[[], None], tell: Callable[[str], None], sleep: Callable[[float], object]
+) -> list[Stamp]:
+    """Draw, or tell why not; returns what the files were when they were last read."""
+    left = _TRIES
+    while True:
+        drawn, left = _stamps(files), left - 1
         try:
-            return draw()
+            draw()
+            return drawn
         except ConditionError as error:
             if not left:
                 tell(str(error))
-            else:
-                sleep(LOOK)
-    return None
+                return drawn
+        sleep(LOOK)
 
 
 def _settle(files: Sequence[Path], sleep: Callable[[float], object]) -> None:

@@ -145,9 +145,9 @@ def _json(path: Path, name: str) -> Any:
 
 
 def _canvas(content: Mapping[str, Any], name: str) -> tuple[int, int] | None:
-    """(width, height) in pixels; None where neither is stated, or both are 0."""
+    """(width, height) in pixels; None where a side is not stated, or 0."""
     sides = [content.get("canvas_width"), content.get("canvas_height")]
-    if not any(sides):
+    if not all(sides):
         return None
     limit = pixel_limit()
     if not all(_within(side, 1, limit) and side == int(side) for side in sides):
