@@ -23,8 +23,11 @@ def run(bases, pictures, tmp_path, monkeypatch):
         shutil.copy(pictures[name], f"{name}.png")
 
     def call(*arguments, base=True):
-        given = ["--base", str(bases["sd"]), "--steps", "1", f"--adapter=sketch={bases['sketch']}"] if base else []
-        return CliRunner().invoke(app, ["generate", *given, *map(str, arguments)])
+        words = [str(argument) for argument in arguments]
+        given = ["--base", str(bases["sd"]), "--steps", "1"] if base else []
+        if base and ("--like" in words or any(word.startswith("sketch=") for word in words)):
+            given.append(f"--adapter=sketch={bases['sketch']}")
+        return CliRunner().invoke(app, ["generate", *given, *words])
 
     return call
 

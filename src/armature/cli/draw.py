@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from armature.errors import RecipeError
 from armature.evaluation.sheet import labelled_sheet
 from armature.files import expanded
-from armature.generation.controls import ControlRequest, requests_of
+from armature.generation.controls import ControlRequest, refuse_unused, requests_of
 from armature.generation.generate import Generation, generate
 from armature.generation.models import Models
 from armature.generation.prompts import Prompt, read_prompts
@@ -88,6 +88,7 @@ class Drawing:
         prompts = (Prompt(arguments["prompt"]),) if file is None else read_prompts(file)
         shared = {name: value for name, value in arguments.items() if name not in (*_OF_MODELS, "prompt")}
         models = Models(**{name: arguments.get(name) for name in _OF_MODELS})
+        refuse_unused(shared.get("controls", ()), models)
         return cls(models, prompts, shared, target, grid, as_json, {})
 
     def draw(self) -> None:

@@ -64,17 +64,12 @@ def resolve_controls(given: Any, models: Models) -> tuple[ResolvedControl, ...]:
 
     given: a Control, a ControlRequest, a (kind, image) or (kind, image, {options}) tuple, or a sequence of these.
     models: whose adapters serve the requests.
-    Raises RecipeError for a kind without an adapter and an adapter without a control, ConditionError for unusable
-    pictures and unknown kinds, CheckpointError for unusable adapters, AttachError for wrong weights and windows.
+    Raises RecipeError for a kind without an adapter, ConditionError for unusable pictures and unknown kinds,
+    CheckpointError for unusable adapters, AttachError for wrong weights and windows.
     """
     sources, embedded = models.sources, models.embedded
     requests = requests_of(given)
     asked = [one.kind for one in requests if isinstance(one, ControlRequest)]
-    if unused := [kind for kind in sources if kind not in asked]:
-        raise RecipeError(
-            f"An adapter is named for {', '.join(unused)}, and no control is of that kind; add the control, or leave "
-            "the adapter out."
-        )
     for kind in asked:
         if kind not in sources and not embedded:
             raise RecipeError(
@@ -89,6 +84,16 @@ def resolve_controls(given: Any, models: Models) -> tuple[ResolvedControl, ...]:
         else _resolved(one, "", one.image, one.name)
         for one, picture in zip(requests, pictures, strict=True)
     )
+
+
+def refuse_unused(given: Any, models: Models) -> None:
+    """Raise RecipeError for an adapter that was named for these controls, and serves none of them."""
+    asked = [one.kind for one in requests_of(given) if isinstance(one, ControlRequest)]
+    if unused := [kind for kind in models.sources if kind not in asked]:
+        raise RecipeError(
+            f"An adapter is named for {', '.join(unused)}, and no control is of that kind; add the control, or leave "
+            "the adapter out."
+        )
 
 
 def requests_of(given: Any) -> list[Control | ControlRequest]:

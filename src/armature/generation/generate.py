@@ -13,7 +13,7 @@ import torch
 from armature.bases.card import BaseCard
 from armature.bases.open import Base
 from armature.errors import RecipeError
-from armature.generation.controls import ResolvedControl, resolve_controls
+from armature.generation.controls import ResolvedControl, refuse_unused, resolve_controls
 from armature.generation.inpaint import LatentKeeper, blends_itself
 from armature.generation.models import Models
 from armature.generation.pictures import FittedStart, Start, finished, natural_size, size_after_control, size_note
@@ -111,7 +111,7 @@ def generate(
     )
     asked.check()
     start = Start.read(image, mask_image)
-    models = _models(base, adapters=adapters, vae=vae, config=config, device=device, dtype=dtype)
+    models = _models(base, controls, adapters=adapters, vae=vae, config=config, device=device, dtype=dtype)
     name = sampler or models.card.sampler
     chosen = None if name is None else find_sampler(name)
     # Before the base, which may be a download: what is wrong with a control is then told at once.
@@ -228,10 +228,12 @@ def _run(job: _Job) -> Generation:
     return Generation(tuple(images), settings, maps, report, tuple(dict.fromkeys(notes)))
 
 
-def _models(base: Any, **given: Any) -> Models:
-    """The models that are meant; those that are there already take nothing more."""
+def _models(base: Any, controls: Any, **given: Any) -> Models:
+    """The models that are meant; those that are there already take nothing more, and may serve other calls as well."""
     if not isinstance(base, Models):
-        return Models(base, **given)
+        models = Models(base, **given)
+        refuse_unused(controls, models)
+        return models
     if twice := [name for name, value in given.items() if value is not None]:
         raise RecipeError(f"The models are there already, and {', '.join(twice)} belong to them; leave these out.")
     return base
