@@ -115,7 +115,9 @@ def test_inspect_shows_a_pictures_settings_or_why_not(run):
 def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     """In a process of its own: the signal reaches a verb at work."""
     code = (
-        "import sys, time\nimport armature.cli.main as main\nimport armature.checkpoints.inspect as home\n"
+        "import signal, sys, time\nimport armature.cli.main as main\nimport armature.checkpoints.inspect as home\n"
+        # Programs that were started in the background ignore the signal unless they ask for it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow(*given, **named):\n    print('ready', flush=True)\n    time.sleep(60)\n"
         "home.read_checkpoint = slow\nsys.argv = ['armature', 'inspect', 'a.pth']\nmain.main()\n"
     )
