@@ -92,13 +92,13 @@ def test_a_grid_has_a_labelled_tile_for_every_picture(run):
     assert done.exit_code == 0, done.stderr
     assert done.stdout.split() == [*(f"a-{number}.png" for number in range(1, 7)), "a-grid.png"]
     sheet = pixels("a-grid.png")
-    # A row for each prompt, a column for each seed; 64 px enlarged three times, a label of one line below.
-    assert sheet.shape == (GAP + 2 * (192 + HEAD + GAP), GAP + 3 * (192 + GAP), 3)
+    # A row for each prompt, a column for each seed; 64 px enlarged four times, a label of one line below.
+    assert sheet.shape == (GAP + 2 * (256 + HEAD + GAP), GAP + 3 * (256 + GAP), 3)
     for index in range(6):
-        x, y = GAP + index % 3 * (192 + GAP), GAP + index // 3 * (192 + HEAD + GAP)
-        tile = sheet[y : y + 192, x : x + 192]
-        assert np.array_equal(tile[1::3, 1::3], pixels(f"a-{index + 1}.png"))
-        assert sheet[y + 192 : y + 192 + HEAD, x : x + 192].min() < 128
+        x, y = GAP + index % 3 * (256 + GAP), GAP + index // 3 * (256 + HEAD + GAP)
+        tile = sheet[y : y + 256, x : x + 256]
+        assert np.array_equal(tile[1::4, 1::4], pixels(f"a-{index + 1}.png"))
+        assert sheet[y + 256 : y + 256 + HEAD, x : x + 256].min() < 128
     with Image.open("a-grid.png") as image:
         record = json.loads(image.info["armature"])
     assert [(one["prompt"], one["seed"]) for one in record["of"]] == [

@@ -124,6 +124,7 @@ def test_a_records_names_do_not_lead_out_of_the_folders(made, tmp_path):
         ("controls", [7], "it has a int in place of ControlSettings"),
         ("init", 7, "it has a int in place of PictureName"),
         ("prompt", None, "prompt is a NoneType, not str"),
+        ("prompt", "\ud800", "surrogates not allowed"),
     ],
 )
 def test_absurd_records_are_one_sentence(made, name, value, told):
@@ -131,9 +132,3 @@ def test_absurd_records_are_one_sentence(made, name, value, told):
     with pytest.raises(armature.ConditionError, match=told) as caught:
         settings_of(made[1])
     assert len(str(caught.value)) < 400
-
-
-def test_a_record_with_a_text_that_is_none_is_refused_by_generate(made):
-    with_record(made[1], lambda record: record.update(prompt="\ud800"))
-    with pytest.raises(RecipeError, match="prompt has bytes that are no text, expected UTF-8"):
-        generate(**settings_of(made[1]))

@@ -11,7 +11,6 @@ from typing import Any
 
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
-from armature.files import expanded
 
 EMBEDDED = "embedded"
 CARD = "armature.json"
@@ -61,7 +60,7 @@ def card_of(source: Any) -> BaseCard:
     if source is None or source == EMBEDDED:
         return _read(embedded_base_path())
     if isinstance(source, (str, Path)):
-        return _read(expanded(source))
+        return _read(Path(source).expanduser())
     config = getattr(getattr(source, "unet", None), "config", None)
     origin = config.get("_name_or_path") if config is not None else None
     return _read(Path(origin).parent) if origin else BaseCard()

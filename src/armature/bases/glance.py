@@ -18,7 +18,6 @@ from armature.bases.tensor_names import tensor_names
 from armature.bases.unet import family_of
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
-from armature.files import expanded
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +41,9 @@ def glance_at(source: Any, config: str | Path | None = None) -> Glance:
     unknown: opening the base will say why. Raises CheckpointError for a single file that is damaged or no model.
     """
     if is_single_file(source):
-        path = expanded(source)
+        path = Path(source).expanduser()
         names = tensor_names(path)
-        folder = None if config is None else expanded(config)
+        folder = None if config is None else Path(config).expanduser()
         unet = _hollow_unet(_read(folder, "unet"))
         family = family_in(path, names)
         # A configuration of another family says nothing of this file; opening it will tell.
@@ -54,7 +53,7 @@ def glance_at(source: Any, config: str | Path | None = None) -> Glance:
         source = embedded_base_path()
     if not isinstance(source, (str, Path)):
         return Glance()
-    path = expanded(source)
+    path = Path(source).expanduser()
     unet = _hollow_unet(_read(path, "unet") if path.is_dir() else _from_hub(str(source)))
     vae_config = _read(path, "vae") if path.is_dir() else None
     has = vae_config is not None or not path.is_dir()

@@ -13,7 +13,6 @@ from armature.adapters.save import STEM
 from armature.checkpoints.hub import HubFolder
 from armature.embedded.paths import embedded_adapter_path
 from armature.errors import CheckpointError
-from armature.files import expanded
 
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 EMBEDDED = "embedded:"
@@ -114,7 +113,7 @@ def _single(path: Path, text: str) -> Located:
 def _local(text: str) -> Path | None:
     """The path that a text means, if the file system can look for it at all."""
     try:
-        path = expanded(text)
+        path = Path(text).expanduser()
         path.exists()
     except RuntimeError as error:
         raise CheckpointError(f"{text!r} is in the home of a user who is not there; write the path.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from armature.errors import RecipeError
 from armature.evaluation.sheet import labelled_sheet
-from armature.files import expanded
+from armature.files import local_path
 from armature.generation.controls import ControlRequest, refuse_unused, requests_of
 from armature.generation.generate import Generation, generate
 from armature.generation.models import Models
@@ -38,9 +38,8 @@ class Target:
     @classmethod
     def checked(cls, text: str | None, *, numbered: bool) -> Target:
         """Of the text of --out; one that ends with / is a folder. Raises RecipeError when nothing can be written."""
-        out, folder = None if text is None else expanded(text), False
-        with suppress(OSError):  # a name that is too long is told next
-            folder = out is not None and (out.is_dir() or str(text).endswith("/"))
+        out = None if text is None else local_path(text, RecipeError)
+        folder = out is not None and (out.is_dir() or str(text).endswith("/"))
         check_target(Path("armature.png") if out is None else out, folder=folder)
         return cls(out, folder, numbered)
 
@@ -104,7 +103,7 @@ class Drawing:
             self._tell(one, paths)
             if self.grid:
                 made += [settings.single(index) for index in range(settings.count)]
-                labels = (f"{settings.prompt}, seed {seed}" for seed in seeds)
+                labels = (f"seed {seed}: {settings.prompt}" for seed in seeds)
                 tiles += [(label, np.asarray(image)) for label, image in zip(labels, one.images, strict=True)]
         if self.grid:
             columns = len(tiles) // len(self.prompts)

@@ -39,7 +39,7 @@ def contact_sheet(
 
 
 def labelled_sheet(
-    tiles: Sequence[tuple[str, np.ndarray]], columns: int | None = None, *, least: int = 192, most: int = 512
+    tiles: Sequence[tuple[str, np.ndarray]], columns: int | None = None, *, least: int = 256, most: int = 512
 ) -> Image.Image:
     """Pictures in rows on white, each above a label of its own; mode "RGB".
 

@@ -13,7 +13,7 @@ from armature.conditions.extract import extract
 from armature.conditions.kinds import canonical_kind, contract_for
 from armature.conditions.registry import default_extractor
 from armature.errors import RecipeError
-from armature.files import public_name
+from armature.files import public_name, text_name
 from armature.generation.models import Models
 from armature.generation.settings import ControlSettings, name_picture
 from armature.injection.control import Control, ControlFit, GuidanceHalf
@@ -170,7 +170,7 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
     levels: Any = control.levels
     settings = ControlSettings(
         kind=kind,
-        adapter=public_name(control.adapter.card.source or "(given)"),
+        adapter=text_name(public_name(control.adapter.card.source or "(given)")),
         image=name_picture(image),
         extractor=extractor,
         weight=control.weight,

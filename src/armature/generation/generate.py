@@ -13,6 +13,7 @@ import torch
 from armature.bases.card import BaseCard
 from armature.bases.open import Base
 from armature.errors import RecipeError
+from armature.files import text_name
 from armature.generation.controls import ResolvedControl, refuse_unused, resolve_controls
 from armature.generation.inpaint import LatentKeeper, blends_itself
 from armature.generation.models import Models
@@ -131,9 +132,9 @@ def generate(
         prompt=prompt,
         negative=asked.negative_prompt,
         mode=mode,
-        base=opened.name,
-        vae=opened.vae,
-        config=opened.config,
+        base=text_name(opened.name),
+        vae=text_name(opened.vae),
+        config=text_name(opened.config),
         family=opened.family.key,
         sampler=sampler_name(pipeline.scheduler),
         steps=steps,

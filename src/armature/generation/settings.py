@@ -145,6 +145,8 @@ def _typed(cls: type[Any], values: dict[str, Any]) -> Any:
                 raise ValueError(f"mode is {value!r}")
         elif type(value).__name__ != kind:
             raise TypeError(f"{field.name} is a {type(value).__name__}, not {kind}")
+        if isinstance(value, str) and not value.isascii():
+            value.encode()  # half a character, as JSON can write it, could neither be drawn from nor written again
         low, high = _RANGES.get(field.name, (None, None))
         if low is not None and not low <= value <= high:
             raise ValueError(f"{field.name} is {_said(value)}, expected {low} to {high}")
