@@ -26,9 +26,7 @@ def test_tiles_of_different_sizes_keep_their_proportions():
 
 
 def test_labels_stand_below_their_tiles_and_never_run_into_the_next():
-    words = (
-        "a red house and a green tree on grass on a sunny day with many words behind them, and a few more of them here"
-    )
+    words = "a red house and a green tree on grass on a sunny day with many words behind them and more of them"
     sheet = np.asarray(
         labelled_sheet([("short", tile(64, 64, 0)), (words, tile(64, 64, 0)), ("x" * 200, tile(64, 32))])
     )

@@ -11,6 +11,7 @@ import torch
 from armature.bases.single_file import SINGLE_FILE_ENDINGS
 from armature.devices import precision_argument
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 _WEIGHTS = (".safetensors", ".bin")
 _HALF = "fp16"
@@ -46,7 +47,7 @@ def load_pretrained(source: str, dtype: torch.dtype, parts: Mapping[str, Any] | 
 
 def _checked(source: str) -> Path | None:
     """The folder of a source, None for a hub id."""
-    path = Path(source).expanduser()
+    path = local_path(source, CheckpointError)
     if path.is_file():
         raise CheckpointError(f"{source!r} is no model file; expected {' or '.join(SINGLE_FILE_ENDINGS)}, or a folder.")
     if path.is_dir() and not (path / "model_index.json").is_file():
