@@ -146,7 +146,7 @@ def _json(path: Path, name: str) -> Any:
 
 def _canvas(content: Mapping[str, Any], name: str) -> tuple[int, int] | None:
     """(width, height) in pixels; None where a side is not stated, or 0."""
-    sides = [content.get("canvas_width"), content.get("canvas_height")]
+    sides: list[Any] = [content.get("canvas_width"), content.get("canvas_height")]
     if not all(sides):
         return None
     limit = pixel_limit()
