@@ -21,8 +21,8 @@ from armature.conditions.registry import register, unregister
 from armature.data.encoding.batch import control_tensor, stack_controls
 from armature.data.samples.dataset import open_dataset
 from armature.data.settings import DataSettings
-from armature.devices import DeviceSpec
 from armature.generation.controls import resolve_controls
+from armature.generation.models import Models
 from armature.injection.attach import attach
 from armature.injection.control import Control
 from armature.toyworld.palette import SEG_TABLE
@@ -107,8 +107,7 @@ def attached(adapter, picture, size=(SIZE, SIZE)):
 
 def used(adapter, kind, picture):
     """What `generate` gives the adapter for a picture of SIZE x SIZE pixels."""
-    place = DeviceSpec.choose("cpu")
-    (control,) = resolve_controls([(kind, picture)], {kind: adapter}, embedded=False, place=place)
+    (control,) = resolve_controls([(kind, picture)], Models(adapters={kind: adapter}, device="cpu"))
     return control.seen((SIZE, SIZE)).tensor
 
 
@@ -132,7 +131,7 @@ def test_width_is_width_wherever_a_size_is_given(kind):
     """A map that is wider than high, used at another size: columns stay columns."""
     pixels = drawn(kind, (96, 48))
     adapter = small_adapter(kind, contract_for(kind, source="embedded:seg" if kind == "seg" else None))
-    (control,) = resolve_controls([(kind, pixels)], {kind: adapter}, embedded=False, place=DeviceSpec.choose("cpu"))
+    (control,) = resolve_controls([(kind, pixels)], Models(adapters={kind: adapter}, device="cpu"))
     seen = control.seen((SIZE, SIZE // 2)).tensor
     assert tuple(seen.shape[2:]) == (SIZE // 2, SIZE)
     assert torch.equal(attached(adapter, pixels, (SIZE, SIZE // 2)), seen)

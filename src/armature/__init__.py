@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from armature.conditions.kinds import Kind
     from armature.conditions.registry import register
     from armature.generation.generate import Generation, generate
+    from armature.generation.repeat import settings_of
     from armature.injection.attach import Attachment, attach
     from armature.injection.control import Control
     from armature.injection.sites import find_sites
@@ -57,6 +58,7 @@ _HOMES = {
     "prepare_control": "armature.conditions.control_map",
     "save_adapter": "armature.adapters.save",
     "open_base": "armature.bases.open",
+    "settings_of": "armature.generation.repeat",
     "train": "armature.training.train",
 }
 
@@ -88,6 +90,7 @@ __all__ = [
     "prepare_control",
     "register",
     "save_adapter",
+    "settings_of",
     "train",
 ]
 

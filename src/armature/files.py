@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -13,6 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from armature.errors import ArmatureError
+
+# Letters of an overlong path that a message shows.
+_SHOWN = 80
 
 # A temporary file that is being written is younger than this, wherever its process runs.
 _ABANDONED_SECONDS = 3600
@@ -68,6 +74,11 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
+def text_name(name: str) -> str:
+    """A name as text: bytes of a file's name that are none are replaced, since records and reports hold text."""
+    return name.encode("utf-8", "replace").decode()
+
+
 class Digest:
     """BLAKE2b of values in their order: the same on every machine, for names and stable random numbers.
 
@@ -108,10 +119,31 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def local_path(source: str | os.PathLike[str], error: type[ArmatureError]) -> Path:
+    """The path that a user wrote, a leading ~ made a home.
+
+    Raises `error`, whichever the caller's room has, for the home of an unknown user, and for a path that no file system
+    can look for: one that is too long, goes in circles, or holds letters that no name has.
+    """
+    text = os.path.expanduser(os.fspath(source))
+    try:
+        os.stat(text)
+    except FileNotFoundError as reason:
+        if text.startswith("~"):
+            raise error(f"{text!r} is in the home of a user who is not there; write the path.") from reason
+    except (OSError, ValueError) as reason:
+        if isinstance(reason, ValueError) or reason.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            why = getattr(reason, "strerror", None) or str(reason)
+            raise error(f"{shown!r} cannot be looked for ({why}); check the path.") from reason
+    return Path(text)
+
+
 def public_name(source: Any) -> str:
     """How a model's source is recorded: hub ids and embedded names whole, local paths by their last part."""
     text = str(source)
-    return Path(text).expanduser().name if Path(text).expanduser().exists() or Path(text).is_absolute() else text
+    path = os.path.expanduser(text)
+    return Path(path).name if os.path.exists(path) or Path(text).is_absolute() else text
 
 
 def _beside(path: Path) -> Path:

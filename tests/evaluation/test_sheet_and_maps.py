@@ -6,7 +6,7 @@ import torch
 from armature.conditions.kinds import contract_for
 from armature.data.encoding.batch import control_tensor
 from armature.evaluation.maps import coloured, control_map, grey
-from armature.evaluation.sheet import GAP, HEAD, contact_sheet, sheet_size
+from armature.evaluation.sheet import GAP, HEAD, contact_sheet, labelled_sheet, sheet_size
 
 
 def tile(width, height, value=200):
@@ -23,6 +23,28 @@ def test_tiles_of_different_sizes_keep_their_proportions():
     assert sheet.shape[:2] == sheet_size(2, 1, (128, 128))[::-1]
     row = sheet[HEAD + GAP + 64, :, 0]
     assert (row == 0).sum() == 128 + 64
+
+
+def test_labels_stand_below_their_tiles_and_never_run_into_the_next():
+    words = "a red house and a green tree on grass on a sunny day with many words behind them and more of them"
+    sheet = np.asarray(
+        labelled_sheet([("short", tile(64, 64, 0)), (words, tile(64, 64, 0)), ("x" * 200, tile(64, 32))])
+    )
+    below = 3 * HEAD
+    assert sheet.shape[:2] == (GAP + 2 * (256 + below + GAP), GAP + 2 * (256 + GAP))
+    assert (sheet[GAP : GAP + 256, GAP : GAP + 256] == 0).all()
+    inked = (sheet < 128).all(axis=2)
+    # One line, three lines, and nothing in the gaps.
+    first, second = inked[GAP + 256 : GAP + 256 + below, : 256 + GAP], inked[GAP + 256 : GAP + 256 + below, 256 + GAP :]
+    assert [part[number * HEAD : (number + 1) * HEAD].any() for part in (first, second) for number in range(3)] == [
+        True, False, False, True, True, True,
+    ]  # fmt: skip
+    assert not inked[:, GAP + 256 : 2 * GAP + 256].any()
+    assert not inked[:, -GAP:].any()
+
+
+def test_a_sheet_of_many_stays_of_bearable_size():
+    assert max(labelled_sheet([("a", tile(512, 512))] * 400).size) <= 8256 + GAP + 20 * HEAD
 
 
 def test_grey_maps_stand_beside_pictures():

@@ -13,7 +13,17 @@ from armature.generation.record import check_target, parameters_text, read_setti
 from armature.generation.settings import ControlSettings, PictureName, Settings, name_picture
 
 CONTROL = ControlSettings(
-    "sketch", "embedded:sketch", PictureName("cat.png", "ab"), "", 0.8, (1.0, 0.5), 0.0, 0.6, PictureName(), "both"
+    "sketch",
+    "embedded:sketch",
+    PictureName("cat.png", "ab"),
+    "",
+    0.8,
+    (1.0, 0.5),
+    0.0,
+    0.6,
+    PictureName(),
+    "stretch",
+    "both",
 )
 SETTINGS = Settings(
     prompt="a cat,\nsitting: \u00fcber \u732b", negative="dog", mode="text", base="owner/model", vae="", config="",
@@ -45,7 +55,7 @@ def test_the_text_is_what_other_tools_read(tmp_path):
         'T2I-Adapter 0: "kind: sketch, model: embedded:sketch, image: cat.png, weight: 0.8, levels: 1/0.5, start: 0, '
         f'end: 0.6, guidance half: both", Version: armature {__version__}'
     )
-    assert record["version"] == 2
+    assert record["version"] == 3
     assert record["software"] == f"armature {__version__}"
 
 
@@ -86,8 +96,8 @@ def _with_text(path, text):
         ("{", "are damaged"),
         ("[1]", "holds no settings of a generated picture"),
         ('{"format": 1, "kind": "depth"}', "holds no settings of a generated picture"),
-        ('{"kind": "generation", "version": 99}', "has version 99; this Armature reads version 2"),
-        ('{"kind": "generation", "version": 2}', "is damaged: 'prompt'"),
+        ('{"kind": "generation", "version": 99}', "has version 99; this Armature reads version 3"),
+        ('{"kind": "generation", "version": 3}', "is damaged: it has no 'prompt'"),
         (json.dumps({**SETTINGS.to_record(), "steps": "20"}), "steps is a str, not int"),
         (json.dumps({**SETTINGS.to_record(), "guidance": float("nan")}), "guidance is nan"),
         (json.dumps({**SETTINGS.to_record(), "mode": "video"}), "mode is 'video'"),

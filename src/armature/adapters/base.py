@@ -23,6 +23,7 @@ from armature.adapters.save import save_adapter
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes
 from armature.conditions.contract import InputContract
 from armature.conditions.kinds import contract_for
+from armature.conditions.picture.fit import Fit
 from armature.errors import CheckpointError, ConditionError
 
 Takes = Literal["condition map", "picture states", "first frame", "features"]
@@ -156,12 +157,17 @@ class Adapter(nn.Module, ABC):
         raise ConditionError(f"A {self.spec.network} network takes {self.takes}, and no picture by itself.")
 
     def prepare(
-        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+        self,
+        pictures: Sequence[Any],
+        size: tuple[int, int],
+        region: Region | None = None,
+        fit: Fit = "stretch",
     ) -> PreparedCondition:
         """What goes into the network for a picture of (height, width) pixels.
 
         pictures: what `read` gave, one or more, which become one batch. region: the part of each that is generated;
-        None for the whole. Raises ConditionError like `read`.
+        None for the whole. fit: how pictures of other proportions are brought to the size; see `fit_values`. Raises
+        ConditionError like `read`.
         """
         raise ConditionError(f"A {self.spec.network} network takes {self.takes}, and no picture by itself.")
 

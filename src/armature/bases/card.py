@@ -11,6 +11,7 @@ from typing import Any
 
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 EMBEDDED = "embedded"
 CARD = "armature.json"
@@ -60,7 +61,7 @@ def card_of(source: Any) -> BaseCard:
     if source is None or source == EMBEDDED:
         return _read(embedded_base_path())
     if isinstance(source, (str, Path)):
-        return _read(Path(source).expanduser())
+        return _read(local_path(source, CheckpointError))
     config = getattr(getattr(source, "unet", None), "config", None)
     origin = config.get("_name_or_path") if config is not None else None
     return _read(Path(origin).parent) if origin else BaseCard()

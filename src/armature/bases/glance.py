@@ -19,6 +19,7 @@ from armature.bases.tensor_names import tensor_names
 from armature.bases.unet import family_of
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,9 @@ def glance_at(source: Any, config: str | Path | None = None) -> Glance:
     unknown: opening the base will say why. Raises CheckpointError for a single file that is damaged or no model.
     """
     if is_single_file(source):
-        path = Path(source).expanduser()
+        path = local_path(source, CheckpointError)
         names = tensor_names(path)
-        folder = None if config is None else Path(config).expanduser()
+        folder = None if config is None else local_path(config, CheckpointError)
         unet = _hollow_unet(_read(folder, "unet"))
         family = family_in(path, names)
         # A configuration of another family says nothing of this file; opening it will tell.
@@ -54,7 +55,7 @@ def glance_at(source: Any, config: str | Path | None = None) -> Glance:
         source = embedded_base_path()
     if not isinstance(source, (str, Path)):
         return Glance()
-    path = Path(source).expanduser()
+    path = local_path(source, CheckpointError)
     unet = _hollow_unet(_read(path, "unet") if path.is_dir() else _from_hub(str(source)))
     vae_config = _read(path, "vae") if path.is_dir() else None
     has = vae_config is not None or not path.is_dir()

@@ -17,7 +17,7 @@ from armature.bases.unet import family_of
 from armature.bases.vae import config_of, load_vae
 from armature.devices import DeviceSpec
 from armature.errors import CheckpointError
-from armature.files import public_name
+from armature.files import local_path, public_name
 from armature.quiet import quiet_loading
 
 # Besides the latents, an inpainting model of Stable Diffusion takes a mask and the latents of the masked picture.
@@ -123,7 +123,7 @@ def open_base(
     if source is None or source == EMBEDDED:
         base = _checked(embedded_pipeline(place.dtype), EMBEDDED, card)
     elif single:
-        pipeline = load_single_file(Path(source).expanduser(), config, place.dtype, lent)
+        pipeline = load_single_file(local_path(source, CheckpointError), config, place.dtype, lent)
         base = _checked(pipeline, public_name(source), card)
         base = replace(base, config="" if config is None else public_name(config))
     else:

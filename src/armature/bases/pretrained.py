@@ -12,6 +12,7 @@ from armature import hub
 from armature.bases.single_file import SINGLE_FILE_ENDINGS
 from armature.devices import precision_argument
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 _WEIGHTS = (".safetensors", ".bin")
 _HALF = "fp16"
@@ -63,7 +64,7 @@ def _cut_off(source: str, reason: str) -> CheckpointError:
 
 def _checked(source: str) -> Path | None:
     """The folder of a source, None for a hub id."""
-    path = Path(source).expanduser()
+    path = local_path(source, CheckpointError)
     if path.is_file():
         raise CheckpointError(f"{source!r} is no model file; expected {' or '.join(SINGLE_FILE_ENDINGS)}, or a folder.")
     if path.is_dir() and not (path / "model_index.json").is_file():

@@ -13,6 +13,7 @@ from armature.bases.families import Family, family_of_file
 from armature.bases.tensor_names import tensor_names
 from armature.devices import precision_argument
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 SINGLE_FILE_ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
@@ -92,7 +93,7 @@ def _check_whole(pipeline: Any, path: Path) -> None:
 
 
 def _config(config: str | Path) -> dict[str, Any]:
-    path = Path(config).expanduser()
+    path = local_path(config, CheckpointError)
     if path.is_dir():
         if not (path / "model_index.json").is_file():
             raise CheckpointError(

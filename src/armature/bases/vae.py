@@ -12,6 +12,7 @@ from armature import hub
 from armature.bases.families import Family
 from armature.bases.tensor_names import tensor_names
 from armature.errors import CheckpointError
+from armature.files import local_path
 
 # Classes whose latents a U-Net of Stable Diffusion can work on.
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")
@@ -23,7 +24,7 @@ def load_vae(source: str | Path, family: Family, own: Mapping[str, Any] | None) 
     family: of the base. own: configuration of the autoencoder that it replaces, which a single file takes over; None
     for a base without one. Raises CheckpointError for anything else, and for one with other latents.
     """
-    path = Path(source).expanduser()
+    path = local_path(source, CheckpointError)
     try:
         vae = _from_file(path, family, own) if path.is_file() else _from_folder(source)
     except CheckpointError:
@@ -38,7 +39,7 @@ def load_vae(source: str | Path, family: Family, own: Mapping[str, Any] | None) 
 def _from_folder(source: str | Path) -> Any:
     import diffusers
 
-    path = Path(source).expanduser()
+    path = local_path(source, CheckpointError)
     where: dict[str, Any] = {"subfolder": "vae"} if (path / "vae").is_dir() else {}
     name = str(path) if path.is_dir() else str(source)
     if not path.is_dir() and hub.unreachable():

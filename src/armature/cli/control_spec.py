@@ -10,8 +10,12 @@ from typing import Any
 
 from armature.conditions.kinds import canonical_kind
 from armature.errors import RecipeError
+from armature.files import local_path
 
-USAGE = "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,guidance_half=conditional][,extract]"
+USAGE = (
+    "KIND=IMAGE[,weight=W][,start=S][,end=E][,levels=A/B/C/D][,mask=FILE][,fit=crop|pad][,guidance_half=conditional]"
+    "[,extract]"
+)
 
 
 def parse_control(text: str) -> tuple[str, Path, dict[str, Any]]:
@@ -30,7 +34,7 @@ def parse_control(text: str) -> tuple[str, Path, dict[str, Any]]:
         if name in values:
             raise RecipeError(f"--control {text!r} gives {name} twice; give it once.")
         values[name] = _OPTIONS[name](value, f"--control {kind}: {name}")
-    return kind, Path(image).expanduser(), values
+    return kind, local_path(image, RecipeError), values
 
 
 def parse_adapters(texts: Sequence[str]) -> dict[str, str]:
@@ -86,7 +90,7 @@ def _number(text: str, where: str) -> float:
 def _file(text: str, where: str) -> Path:
     if not text:
         raise RecipeError(f"{where} names no file.")
-    return Path(text).expanduser()
+    return local_path(text, RecipeError)
 
 
 def _text(text: str, where: str) -> str:
@@ -103,6 +107,7 @@ _OPTIONS: dict[str, Callable[[str, str], Any]] = {
     "end": _number,
     "levels": _text,
     "mask": _file,
+    "fit": _text,
     "guidance_half": _text,
     "extract": _extractor,
 }

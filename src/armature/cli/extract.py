@@ -60,7 +60,10 @@ def extract(
     if target.suffix.lower() != ".png":
         raise ConditionError(f"Maps are written as PNG, which keeps every value; --out is {str(target)!r}.")
     extractor.settings(job.options)  # wrong options are told before a folder is made
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConditionError(f"No map can be written at {str(target)[:200]!r} ({error.strerror}).") from error
     notes = extract_file(job, picture, target)
     if as_json:
         typer.echo(json.dumps({"written": str(target), "notes": notes}))

@@ -1,27 +1,18 @@
-"""`armature generate`: a prompt and controls into PNG files that carry their settings."""
+"""`armature generate`: prompts and controls into PNG files that carry their settings."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from armature.cli.control_spec import USAGE, parse_adapters, parse_control, parse_size
 from armature.errors import RecipeError
 
-if TYPE_CHECKING:
-    from armature.generation.generate import Generation
-
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    prompt: Annotated[str | None, typer.Argument(help="What to draw; else --prompts or --like says it.")] = None,
     control: Annotated[list[str] | None, typer.Option("--control", "-c", help=f"{USAGE}; repeatable.")] = None,
     base: Annotated[
         str | None,
@@ -35,7 +26,7 @@ def generate(
         float | None, typer.Option(help="How much of --init is redone, 0 to 1. Default 0.8.", show_default=False)
     ] = None,
     inpaint: Annotated[Path | None, typer.Option(help="Mask: white where --init is painted anew.")] = None,
-    negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
+    negative: Annotated[str | None, typer.Option(help="What to avoid.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler. Else the base's.")] = None,
     guidance: Annotated[
         float | None, typer.Option(help="How strictly the prompt is followed. Else the base's.")
@@ -44,8 +35,10 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(help="Of the first picture; the next have seed + 1... Else drawn.")
     ] = None,
-    count: Annotated[int, typer.Option(help="Number of pictures.")] = 1,
-    size: Annotated[str | None, typer.Option(help="WxH in pixels. Else the base's own, or that of --init.")] = None,
+    count: Annotated[int | None, typer.Option(help="Number of pictures. Default 1.", show_default=False)] = None,
+    size: Annotated[
+        str | None, typer.Option(help="WxH in pixels. Else that of --init or the first control, or the base's own.")
+    ] = None,
     vae: Annotated[str | None, typer.Option(help="Another VAE: folder, hub id or file.")] = None,
     base_config: Annotated[
         str | None, typer.Option(help="For a single-file --base: diffusers folder with its configuration.")
@@ -53,7 +46,7 @@ def generate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. Else the best there is.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16. Else what suits the device.")] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out",
             "-o",
@@ -61,79 +54,64 @@ def generate(
             "Else armature-SEED.png.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print files, settings, notes and report as JSON.")] = False,
+    like: Annotated[
+        Path | None, typer.Option(help="A PNG of Armature's whose settings are repeated; options given beside it win.")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A file of prompts, one a line; or .jsonl with prompt, seed and negative_prompt."),
+    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Also write one sheet of all, with prompts and seeds.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw again whenever a control's file is saved, until Ctrl-C.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print files, settings, notes and report as JSON, one line a prompt.")
+    ] = False,
 ) -> None:
     """Make pictures that follow the prompt and the controls. Without --base everything works offline."""
     from armature.cli.quiet import quiet_libraries
 
-    if strength is not None and init is None:
-        raise RecipeError("--strength says how much of a picture is redone, and there is none; add --init, or drop it.")
-    requests = [parse_control(text) for text in control or []]
-    adapters, wanted_size = parse_adapters(adapter or []), parse_size(size)
+    if prompts is not None and prompt is not None:
+        raise RecipeError("PROMPT and --prompts are both given; give one of the two.")
+    if prompt is None and prompts is None and like is None:
+        raise RecipeError("There is nothing to draw: give PROMPT, --prompts FILE, or --like PICTURE.")
+    options: dict[str, Any] = {
+        "prompt": prompt,
+        "controls": [parse_control(text) for text in control or []] or None,
+        "base": base,
+        "adapters": parse_adapters(adapter or []) or None,
+        "image": init,
+        "strength": strength,
+        "mask_image": inpaint,
+        "negative_prompt": negative,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "sampler": sampler,
+        "seed": seed,
+        "num_images_per_prompt": count,
+        "size": parse_size(size),
+        "vae": vae,
+        "config": base_config,
+        "device": device,
+        "dtype": dtype,
+    }
     quiet_libraries()
-    from armature.generation.generate import generate as make
-    from armature.generation.record import check_target, write_pictures
+    from armature.cli.draw import Drawing, Target, watched_files
+    from armature.cli.watch import watch as watch_files
 
-    folder = out is not None and (out.is_dir() or str(out).endswith("/"))
-    check_target(Path("armature.png") if out is None else out, folder=folder)
-    with _bar(hidden=as_json) as progress:
-        made = make(
-            prompt,
-            requests,
-            base=base,
-            adapters=adapters,
-            image=init,
-            strength=0.8 if strength is None else strength,
-            mask_image=inpaint,
-            negative_prompt=negative,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            sampler=sampler,
-            seed=seed,
-            num_images_per_prompt=count,
-            size=wanted_size,
-            vae=vae,
-            config=base_config,
-            device=device,
-            dtype=dtype,
-            progress=progress,
-        )
-    paths = target_paths(out, folder, made)
-    write_pictures(made.images, made.settings, paths)
-    _tell(made, paths, as_json)
+    target = Target.checked(out, numbered=prompts is not None)
+    arguments = {name: value for name, value in options.items() if value is not None}
+    if like is not None:
+        from armature.generation.repeat import settings_of
 
-
-def target_paths(out: Path | None, folder: bool, made: Generation) -> list[Path]:
-    """Where the pictures go: the named file, numbered ones beside it, or names made of their seeds."""
-    seeds = [made.settings.seed + index for index in range(made.settings.count)]
-    if out is None or folder:
-        return [(out or Path()) / f"armature-{seed}.png" for seed in seeds]
-    if len(seeds) == 1:
-        return [out]
-    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(seeds) + 1)]
-
-
-@contextmanager
-def _bar(*, hidden: bool) -> Iterator[Any]:
-    """A progress bar on stderr that waits while models load; yields what `generate` calls after every step."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=hidden or not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("loading", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total, description="generating")
-
-
-def _tell(made: Generation, paths: list[Path], as_json: bool) -> None:
-    if as_json:
-        answer = {
-            "written": [str(path) for path in paths],
-            "settings": made.settings.to_record(),
-            "notes": list(made.notes),
-            "report": asdict(made.report),
-        }
-        typer.echo(json.dumps(answer))
+        arguments = settings_of(like, **arguments)
+    if strength is not None and "image" not in arguments:
+        raise RecipeError("--strength says how much of a picture is redone, and there is none; add --init, or drop it.")
+    drawing = Drawing.of(arguments, prompts, target, grid=grid, as_json=as_json)
+    if not watch:
+        drawing.draw()
         return
-    for note in made.notes:
-        typer.echo(f"note: {' '.join(note.split())}", err=True)
-    for path in paths:
-        typer.echo(str(path))
+    files = watched_files(arguments)
+    drawing.say(f"watching {', '.join(str(path) for path in files)}; Ctrl-C ends it.")
+    watch_files(files, drawing.draw, drawing.say)

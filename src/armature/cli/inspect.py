@@ -1,8 +1,9 @@
-"""`armature inspect`: what a file is."""
+"""`armature inspect`: what a file is: an adapter, or a picture that carries its settings."""
 
 from __future__ import annotations
 
 import json as json_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(help="Adapter file or folder, hub id, or embedded:KIND.")],
+    file: Annotated[str, typer.Argument(help="Adapter file or folder, hub id, or embedded:KIND; or a PNG.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
     kind: Annotated[str | None, typer.Option(help="The kind of control, where the file does not say.")] = None,
     channels: Annotated[int | None, typer.Option(help="Input channels, where the keys leave them open.")] = None,
@@ -23,7 +24,10 @@ def inspect(
     subfolder: Annotated[str | None, typer.Option(help="Folder inside the repository.")] = None,
     variant: Annotated[str | None, typer.Option(help="For example fp16.")] = None,
 ) -> None:
-    """Show an adapter's kind, base family, size, input contract, format and metadata."""
+    """Show an adapter's kind, base family, size, input contract, format and metadata; or a picture's settings."""
+    if Path(file).suffix.lower() == ".png":
+        _picture(file, json)
+        return
     from armature.checkpoints.inspect import inspect as inspect_file
 
     inspection = inspect_file(
@@ -32,8 +36,35 @@ def inspect(
     if json:
         print(json_module.dumps(inspection.to_dict(), indent=2, sort_keys=True))
         return
+    _print([("file", file), *rows(inspection)])
+
+
+def _picture(file: str, as_json: bool) -> None:
+    """The settings that a generated picture carries."""
+    from armature.generation.record import read_settings
+
+    record = read_settings(file).to_record()
+    if as_json:
+        print(json_module.dumps(record, indent=2, sort_keys=True))
+        return
+    lines = [("file", file)]
+    for name, value in record.items():
+        if name == "controls":
+            lines += [(f"control {one['kind']}", _record_words(one)) for one in value]
+        elif value not in ("", {"name": "", "sha256": ""}) and name not in ("version", "kind", "software"):
+            lines.append((name, value["name"] if isinstance(value, dict) else str(value)))
+    _print(lines)
+
+
+def _record_words(control: dict[str, Any]) -> str:
+    """A control of a record in one line."""
+    plain = {name: value["name"] if isinstance(value, dict) else _words(value) for name, value in control.items()}
+    return "; ".join(f"{name} {value}" for name, value in plain.items() if value and name != "kind")
+
+
+def _print(lines: list[tuple[str, str]]) -> None:
     table = Table(show_header=False, box=None)
-    for name, value in [("file", file), *rows(inspection)]:
+    for name, value in lines:
         table.add_row(_plain(name, "bold"), _plain(value))
     Console().print(table)
 
@@ -83,4 +114,4 @@ def _words(value: Any) -> str:
     """A number of a network's structure as a person reads it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

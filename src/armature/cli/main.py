@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +26,8 @@ from armature.version import __version__
 
 # As for wrong options, which the option parser refuses itself.
 BAD_INPUT = 2
+# As shells say it of a program that SIGINT ended.
+STOPPED = 130
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,21 @@ class Verbs(TyperGroup):
         """Run the verb; exit code 2 for what the library refuses."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            ctx.obj.tell(error, ("stopped by Ctrl-C.",))
+            raise typer.Exit(STOPPED) from error
         except ArmatureError as error:
             ctx.obj.tell(error, getattr(error, "lines", (str(error),)))
             # A training that was stopped by a signal says so as shells do.
             raise typer.Exit(getattr(error, "status", BAD_INPUT)) from error
+        except BrokenPipeError:  # whoever read our output has gone; the option parser ends quietly
+            raise
+        except OSError as error:
+            where = f"{error.filename!r}: " if error.filename is not None else ""
+            ctx.obj.tell(
+                error, (f"{where}{error.strerror or error}; choose another place, or change its permissions.",)
+            )
+            raise typer.Exit(BAD_INPUT) from error
         except Exception as error:
             # By name: torch's own class is known only once torch is imported, which most verbs do without.
             if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
@@ -105,4 +120,8 @@ def top(
 
 def main() -> None:
     """The console script."""
+    # File names may hold bytes that are no text; they leave as they came.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     app(prog_name="armature")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.contract import WHITE_ON_BLACK, InputContract
-from armature.conditions.kinds import content_of
+from armature.conditions.kinds import KINDS, content_of
 from armature.conditions.picture.arrays import array_values, is_tensor, tensor_to_numpy
 from armature.conditions.picture.drawing import read_lines
-from armature.conditions.picture.fit import Fit, fit_note, fit_values
+from armature.conditions.picture.fit import Fit, fit_note, fit_values, fit_word
 from armature.conditions.picture.reading import Pixels, read_pixels, to_picture
 from armature.errors import ConditionError
 
@@ -48,7 +50,8 @@ def prepare_control(
 ) -> PreparedControl:
     """Apply the contract to a picture, or to a list of pictures, which gives a batch.
 
-    source: path, PIL picture, NumPy array, tensor, (N, C, H, W) tensor, or a sequence of single ones.
+    source: path, PIL picture, NumPy array, tensor, (N, C, H, W) tensor, or a sequence of single ones; for kinds that
+        have data of their own, the path of such a file (OpenPose JSON).
     size: (width, height) in pixels; None keeps the picture's own, which all pictures of a batch must then share.
     fit: see `fit_values`; how values are resampled is the kind's own way, the one by which training resizes its maps.
     Raises ConditionError for what `read_pixels` refuses, an all-black or blank control (unless allow_empty), an empty
@@ -102,7 +105,7 @@ def prepare_pixels(
     """One control under its contract as numbers (H, W, contract.channels) in 0..1, still red first; see
     `prepare_control`, which adds range, order and batch.
     """
-    pixels = _read_raw(source, contract) if contract.order == "raw" else read_pixels(source)
+    pixels = _read_raw(source, contract) if contract.order == "raw" else read_control(source, contract)
     values, notes = pixels.values, list(pixels.notes)
     if contract.polarity == WHITE_ON_BLACK:
         values = _white_on_black(values, contract, notes, allow_empty)
@@ -120,6 +123,11 @@ def prepare_pixels(
                 values = _from_bytes(fit_values(_to_bytes(values), shape, fit, content=content))
             else:
                 values = fit_values(values, shape, fit, content=content)
+            if not allow_empty and not float(values.max()) >= 1 / 255:
+                raise ConditionError(
+                    f"Nothing of the {contract.kind} control is left in {size[0]} x {size[1]} px, {fit_word(fit)}: it "
+                    "would control nothing. Use another size or another fit."
+                )
     values = _channels(values, contract, notes)
     if eight_bit:
         values = _from_bytes(_to_bytes(values))
@@ -130,6 +138,16 @@ def prepare_pixels(
     if contract.order == "BGR":
         notes.append("Channels go in as blue, green, red: this adapter was trained so.")
     return Pixels(values, tuple(notes))
+
+
+def read_control(source: Any, contract: InputContract) -> Pixels:
+    """The picture of a control, or what its kind's record draws from a data file; raises ConditionError otherwise."""
+    kind = KINDS.get(contract.kind)
+    if kind is not None and isinstance(source, (str, os.PathLike)):
+        draw = kind.drawn_from.get(Path(source).suffix.lower())
+        if draw is not None:
+            return draw(Path(source))
+    return read_pixels(source)
 
 
 def _is_eight_bit(values: np.ndarray) -> bool:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from armature.conditions.contract import NEAR_IS_BRIGHT, WHITE_ON_BLACK, InputContract, Order, with_channels
 from armature.conditions.picture.fit import Content
+from armature.conditions.picture.reading import Pixels
 from armature.conditions.plugins import Plugins
 from armature.conditions.pose.mirror import mirrored_keypose, mirrored_openpose
+from armature.conditions.pose.pose_map import pose_pixels
 from armature.errors import ConditionError
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ class Kind:
     measure: of control fidelity: a name of `armature.evaluation.fidelity.MEASURES`, one of its own, or None.
     mirror: gives the map of the mirrored picture from (h, w, 3) uint8; None where mirroring the pixels is enough.
         Raises ConditionError when it cannot tell left from right.
+    drawn_from: what draws the map from data that is no picture, by the file's ending (".json"): gives the pixels of a
+        path. Raises ConditionError for a file that it cannot draw.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Kind:
     embedded_extractor: str | None = None
     measure: str | MapMeasure | None = None
     mirror: Callable[[np.ndarray], np.ndarray] | None = None
+    drawn_from: Mapping[str, Callable[[Path], Pixels]] = field(default_factory=dict)
 
 
 def _lines(kind: str, channels: int, threshold: float | None, words: str) -> InputContract:
@@ -149,6 +155,7 @@ _BUILT_IN = (
         embedded_extractor="embedded:openpose",
         measure="joint_accuracy",
         mirror=mirrored_openpose,
+        drawn_from={".json": pose_pixels},
     ),
     Kind(
         name="keypose",

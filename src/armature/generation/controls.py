@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from armature.adapters.base import Adapter
-from armature.checkpoints.load import load_adapter
-from armature.conditions.control_map import PreparedControl, prepare_control
+from armature.conditions.control_map import PreparedControl, prepare_control, read_control
 from armature.conditions.extract import extract
-from armature.conditions.kinds import canonical_kind
-from armature.conditions.picture.reading import read_pixels
+from armature.conditions.kinds import canonical_kind, contract_for
 from armature.conditions.registry import default_extractor
-from armature.devices import DeviceSpec
 from armature.errors import RecipeError
-from armature.files import public_name
+from armature.files import public_name, text_name
+from armature.generation.models import Models
 from armature.generation.settings import ControlSettings, name_picture
-from armature.injection.control import Control, GuidanceHalf
+from armature.injection.control import Control, ControlFit, GuidanceHalf
 from armature.injection.mask import read_masks
 
 
@@ -26,8 +24,8 @@ from armature.injection.mask import read_masks
 class ControlRequest:
     """A control by its kind, for which `generate` finds the adapter.
 
-    kind: "sketch", "depth"... or an alias. image: path, picture, array or tensor; with `extract` any picture, from
-    which the map is taken first: True for the kind's usual extractor, or the name of one.
+    kind: "sketch", "depth"... or an alias. image: path, picture, array or tensor, or the path of OpenPose JSON; with
+    `extract` any picture, from which the map is taken first: True for the kind's usual extractor, or the name of one.
     The other fields are those of `armature.Control`.
     """
 
@@ -38,41 +36,40 @@ class ControlRequest:
     start: float = field(default=0.0, kw_only=True)
     end: float = field(default=1.0, kw_only=True)
     mask: Any = field(default=None, kw_only=True)
+    fit: ControlFit = field(default="stretch", kw_only=True)
     guidance_half: GuidanceHalf | None = field(default=None, kw_only=True)
     extract: bool | str = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
 class ResolvedControl:
-    """A control whose adapter is loaded and whose pictures can be used; `settings` says what goes into the record."""
+    """A control whose adapter is loaded and whose pictures can be used.
+
+    settings: what goes into the record. size: (width, height) in pixels of its picture, or None where pictures have no
+    place in what is drawn (styles).
+    """
 
     control: Control
     settings: ControlSettings
+    size: tuple[int, int] | None
 
     def seen(self, size: tuple[int, int]) -> PreparedControl:
         """The control as its adapter sees it in a picture of (width, height) pixels."""
-        return prepare_control(self.control.image, self.control.adapter.contract, size=size)
+        control = self.control
+        return prepare_control(control.image, control.adapter.contract, size=size, fit=control.fitting)
 
 
-def resolve_controls(
-    given: Any, adapters: Mapping[str, Any] | None, *, embedded: bool, place: DeviceSpec
-) -> tuple[ResolvedControl, ...]:
+def resolve_controls(given: Any, models: Models) -> tuple[ResolvedControl, ...]:
     """Load the adapters of all controls and check every picture, before the base model is opened.
 
     given: a Control, a ControlRequest, a (kind, image) or (kind, image, {options}) tuple, or a sequence of these.
-    adapters: by kind, what `load_adapter` takes, or an adapter that is loaded. embedded: whether the base is the
-    shipped one, whose adapters then stand in for kinds that `adapters` does not name.
-    Raises RecipeError for a kind without an adapter and an adapter without a control, ConditionError for unusable
-    pictures and unknown kinds, CheckpointError for unusable adapters, AttachError for wrong weights and windows.
+    models: whose adapters serve the requests.
+    Raises RecipeError for a kind without an adapter, ConditionError for unusable pictures and unknown kinds,
+    CheckpointError for unusable adapters, AttachError for wrong weights and windows.
     """
-    sources = {canonical_kind(kind): source for kind, source in (adapters or {}).items()}
-    requests = [_request(one) for one in _listed(given)]
+    sources, embedded = models.sources, models.embedded
+    requests = requests_of(given)
     asked = [one.kind for one in requests if isinstance(one, ControlRequest)]
-    if unused := [kind for kind in sources if kind not in asked]:
-        raise RecipeError(
-            f"An adapter is named for {', '.join(unused)}, and no control is of that kind; add the control, or leave "
-            "the adapter out."
-        )
     for kind in asked:
         if kind not in sources and not embedded:
             raise RecipeError(
@@ -81,13 +78,27 @@ def resolve_controls(
             )
     # All pictures before the first adapter: reading them costs nothing, an adapter may be a download.
     pictures = [_picture(one, embedded) if isinstance(one, ControlRequest) else one.image for one in requests]
-    loaded = {kind: _load(kind, sources.get(kind, f"embedded:{kind}"), place) for kind in dict.fromkeys(asked)}
     return tuple(
-        _resolve(one, picture, loaded[one.kind], embedded)
+        _resolve(one, picture, models.adapter(one.kind), embedded)
         if isinstance(one, ControlRequest)
         else _resolved(one, "", one.image, one.name)
         for one, picture in zip(requests, pictures, strict=True)
     )
+
+
+def refuse_unused(given: Any, models: Models) -> None:
+    """Raise RecipeError for an adapter that was named for these controls, and serves none of them."""
+    asked = [one.kind for one in requests_of(given) if isinstance(one, ControlRequest)]
+    if unused := [kind for kind in models.sources if kind not in asked]:
+        raise RecipeError(
+            f"An adapter is named for {', '.join(unused)}, and no control is of that kind; add the control, or leave "
+            "the adapter out."
+        )
+
+
+def requests_of(given: Any) -> list[Control | ControlRequest]:
+    """The controls that `generate` takes, one by one; (kind, image) tuples as requests, kinds by their own names."""
+    return [_request(one) for one in _listed(given)]
 
 
 def _listed(given: Any) -> list[Any]:
@@ -116,20 +127,12 @@ def _request(one: Any) -> Control | ControlRequest:
     return ControlRequest(canonical_kind(one.kind), one.image, **values)
 
 
-def _load(kind: str, source: Any, place: DeviceSpec) -> Adapter:
-    if isinstance(source, Adapter):
-        return source
-    if not isinstance(source, (str, Path)):
-        raise RecipeError(f"The {kind} adapter is a {type(source).__name__}; expected a path, a hub id or an Adapter.")
-    return load_adapter(source, kind=kind, dtype=place.dtype, device=place.device)
-
-
 def _picture(one: ControlRequest, embedded: bool) -> Any:
     """The control's map: the given one, or what the extractor makes of the picture."""
     if name := extractor_name(one, embedded):
         return extract(name, one.image)
     if isinstance(one.image, (str, Path)):
-        read_pixels(one.image)
+        read_control(one.image, contract_for(one.kind))
     return one.image
 
 
@@ -149,6 +152,7 @@ def _resolve(one: ControlRequest, picture: Any, adapter: Adapter, embedded: bool
         start=one.start,
         end=one.end,
         mask=one.mask,
+        fit=one.fit,
         guidance_half=one.guidance_half,
     )
     return _resolved(control, extractor_name(one, embedded), one.image, one.kind)
@@ -160,13 +164,13 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
             f"The {kind} control has {len(control.pictures)} pictures and there is one prompt; give one picture, or "
             "use armature.attach with a pipeline of your own for batches."
         )
-    prepare_control(control.image, control.adapter.contract)
+    seen = prepare_control(control.image, control.adapter.contract).picture
     if control.mask is not None:
         read_masks(control.mask)
     levels: Any = control.levels
     settings = ControlSettings(
         kind=kind,
-        adapter=public_name(control.adapter.card.source or "(given)"),
+        adapter=text_name(public_name(control.adapter.card.source or "(given)")),
         image=name_picture(image),
         extractor=extractor,
         weight=control.weight,
@@ -174,6 +178,7 @@ def _resolved(control: Control, extractor: str, image: Any, kind: str) -> Resolv
         start=control.start,
         end=control.end,
         mask=name_picture(control.mask),
+        fit=control.fit,
         guidance_half=str(control.guidance_half),
     )
-    return ResolvedControl(control, settings)
+    return ResolvedControl(control, settings, seen.size if control.adapter.spec.maps else None)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from armature.bases.card import BaseCard, card_of
-from armature.bases.open import Base, open_base
-from armature.devices import DeviceSpec
+from armature.bases.card import BaseCard
+from armature.bases.open import Base
 from armature.errors import RecipeError
-from armature.generation.controls import ResolvedControl, resolve_controls
+from armature.files import text_name
+from armature.generation.controls import ResolvedControl, refuse_unused, resolve_controls
 from armature.generation.inpaint import LatentKeeper, blends_itself
-from armature.generation.pictures import FittedStart, Start, finished, natural_size
+from armature.generation.models import Models
+from armature.generation.pictures import FittedStart, Start, finished, natural_size, size_after_control, size_note
 from armature.generation.pipelines import pipeline_for
 from armature.generation.request import GenerationRequest, check_size, refuse_unknown, text_notes
 from armature.generation.samplers import find_sampler, sampler_name
@@ -76,7 +77,8 @@ def generate(
     """Make pictures of a prompt that follow the controls.
 
     controls: armature.Control objects, ControlRequest objects or (kind, image) tuples, in any mix; or one of them.
-    base: None for the embedded model; hub id, diffusers folder or single file; a pipeline; or what `open_base` gave.
+    base: None for the embedded model; hub id, diffusers folder or single file; a pipeline; what `open_base` gave; or
+        Models, which have adapters, vae, config, device and dtype of their own.
     adapters: by kind, for the requests; left out, the embedded adapters, with the embedded base only.
     image: a picture to start from, with `strength` in 0..1 as the share of the steps that is run on it; mask_image:
         white where `image` is painted anew; all else keeps its pixels.
@@ -85,7 +87,8 @@ def generate(
     seed: 0 to 9e15; left out, drawn. generator: a fresh torch.Generator of the CPU instead of a seed.
     num_images_per_prompt: pictures, with seeds seed, seed + 1, ...
     size: (width, height) in pixels, or width and height by name; multiples of the base's latent stride (8); left out,
-        the base's own, or that of `image`. vae, config: see `open_base`. device, dtype: see `DeviceSpec.choose`.
+        that of `image`, else that of the first control, as near as the base draws well, else the base's own.
+    vae, config: see `open_base`. device, dtype: see `DeviceSpec.choose`.
     progress: called with (U-Net steps done, all steps of this call) after every step; raising there ends the call.
     Raises RecipeError (all wrong values at once, and any other argument with the name that was meant), ConditionError,
     CheckpointError or AttachError, before the first step wherever that can be known.
@@ -109,20 +112,16 @@ def generate(
     )
     asked.check()
     start = Start.read(image, mask_image)
-    there = None if base is None or isinstance(base, (str, Path)) else open_base(base)
-    if there is not None and (device is not None or dtype is not None):
-        raise RecipeError("The base is open already; move it yourself (pipeline.to), and leave device and dtype out.")
-    card = there.card if there else card_of(base)
-    name = sampler or card.sampler
+    models = _models(base, controls, adapters=adapters, vae=vae, config=config, device=device, dtype=dtype)
+    name = sampler or models.card.sampler
     chosen = None if name is None else find_sampler(name)
-    place = there.place if there else DeviceSpec.choose(device, dtype, embedded=card.embedded)
     # Before the base, which may be a download: what is wrong with a control is then told at once.
-    resolved = resolve_controls(controls, adapters, embedded=card.embedded, place=place)
-    for one in () if there else resolved:
-        check_before_opening(one.control.adapter, one.control.name, base, config)
-    opened = open_base(there or base, vae=vae, config=config, place=place)
+    resolved = resolve_controls(controls, models)
+    for one in () if models.opened else resolved:
+        check_before_opening(one.control.adapter, one.control.name, models.source, models.config)
+    opened = models.base()
     mode = _mode(start, opened)
-    natural = natural_size(start, opened.size, opened.stride)
+    natural, notes = _natural_size(start, resolved, opened)
     made_width, made_height = check_size(asked.wanted_size, natural, opened.stride)
     steps = num_inference_steps or opened.steps
     asked.check_steps(steps)
@@ -133,9 +132,9 @@ def generate(
         prompt=prompt,
         negative=asked.negative_prompt,
         mode=mode,
-        base=opened.name,
-        vae=opened.vae,
-        config=opened.config,
+        base=text_name(opened.name),
+        vae=text_name(opened.vae),
+        config=text_name(opened.config),
         family=opened.family.key,
         sampler=sampler_name(pipeline.scheduler),
         steps=steps,
@@ -148,17 +147,20 @@ def generate(
         init=name_picture(image),
         inpaint=name_picture(mask_image),
         controls=tuple(one.settings for one in resolved),
-        dtype=place.dtype_name,
-        device=place.device.type,
+        dtype=models.place.dtype_name,
+        device=models.place.device.type,
     )
-    job = _Job(pipeline, opened.card, settings, resolved, fitted, opened if blends else None, generator, progress)
-    return _run(job)
+    blending = opened if blends else None
+    told = notes if asked.wanted_size is None else ()
+    return _run(_Job(pipeline, opened.card, settings, resolved, fitted, blending, generator, progress, told))
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A generation with everything opened. blending: the base, where inpainting is done here. generator: of the first
-    picture, where the caller gave one.
+    """A generation with everything opened.
+
+    blending: the base, where inpainting is done here. generator: of the first picture, where the caller gave one.
+    notes: what is worth knowing before it starts.
     """
 
     pipeline: Any
@@ -169,6 +171,7 @@ class _Job:
     blending: Base | None
     generator: torch.Generator | None
     progress: Progress | None
+    notes: tuple[str, ...]
 
     def arguments(self, index: int) -> dict[str, Any]:
         """The arguments of the pipeline call for one picture."""
@@ -219,11 +222,34 @@ def _run(job: _Job) -> Generation:
             if any(getattr(output, "nsfw_content_detected", None) or ()):
                 flagged.append(f"The base's safety checker blackened picture {index + 1}.")
         report = attachment.report()
-    notes = [] if start is None else [*start.notes]
+    notes = [*job.notes, *(() if start is None else start.notes)]
     notes += [f"{control.name} control: {note}" for control in report.controls for note in control.notes]
     notes += [f"{one.settings.kind} adapter: {note}" for one in resolved for note in one.control.adapter.card.notes]
     notes += [*text_notes(job.pipeline, job.card, settings), *flagged]
     return Generation(tuple(images), settings, maps, report, tuple(dict.fromkeys(notes)))
+
+
+def _models(base: Any, controls: Any, **given: Any) -> Models:
+    """The models that are meant; those that are there already take nothing more, and may serve other calls as well."""
+    if not isinstance(base, Models):
+        models = Models(base, **given)
+        refuse_unused(controls, models)
+        return models
+    if twice := [name for name, value in given.items() if value is not None]:
+        raise RecipeError(f"The models are there already, and {', '.join(twice)} belong to them; leave these out.")
+    return base
+
+
+def _natural_size(
+    start: Start | None, resolved: tuple[ResolvedControl, ...], base: Base
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """(width, height) when none is asked for: of the start, else of the first control, else the base's own; notes."""
+    shown = next(((one.settings.kind, one.size) for one in resolved if one.size is not None), None)
+    if start is not None or shown is None:
+        return natural_size(start, base.size, base.stride), ()
+    kind, given = shown
+    size = size_after_control(given, base.size, base.stride)
+    return size, size_note(kind, given, size, base.size)
 
 
 def _mode(start: Start | None, base: Base) -> Mode:

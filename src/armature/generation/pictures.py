@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Up to this many times its own number of pixels a model still makes one picture instead of several side by side.
 _MOST_PIXELS = 2.25
+# Longer side to shorter one of a size that nobody asked for.
+_LONGEST = 4.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,33 @@ def natural_size(start: Start | None, own: tuple[int, int], stride: int) -> tupl
     return (
         max(smallest, round(width * scale / stride) * stride),
         max(smallest, round(height * scale / stride) * stride),
+    )
+
+
+def size_after_control(given: tuple[int, int], own: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(width, height) when nobody asks for one and a control's picture has `given` pixels.
+
+    The control's own size, to the stride; one of far more or fewer pixels than the model draws well comes to the
+    model's own number of pixels. Its proportions are kept, up to 4 to 1: a strip would leave that range by its length.
+    """
+    width, height = given
+    room = own[0] * own[1]
+    pixels = width * height if room / _MOST_PIXELS <= width * height <= room * _MOST_PIXELS else room
+    ratio = min(max(width / height, 1 / _LONGEST), _LONGEST)
+    smallest = 8 * stride
+    return (
+        max(smallest, round((pixels * ratio) ** 0.5 / stride) * stride),
+        max(smallest, round((pixels / ratio) ** 0.5 / stride) * stride),
+    )
+
+
+def size_note(kind: str, given: tuple[int, int], made: tuple[int, int], own: tuple[int, int]) -> tuple[str, ...]:
+    """What to tell of a size that was taken from a control: nothing where it is the control's, or the model's own."""
+    if made in (given, own):
+        return ()
+    return (
+        f"The {kind} control is {given[0]} x {given[1]} px; the picture is {made[0]} x {made[1]} px, the nearest that "
+        "this base draws well. Ask for another with size (--size).",
     )
 
 

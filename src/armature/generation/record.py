@@ -13,7 +13,7 @@ from armature.conditions.picture.reading import read_pixels
 from armature.errors import ArmatureError, ConditionError, RecipeError
 from armature.files import replacing
 from armature.generation.samplers import SAMPLERS
-from armature.generation.settings import ControlSettings, Settings
+from armature.generation.settings import RECORD_VERSION, ControlSettings, Settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,10 +28,16 @@ def check_target(path: Path, *, folder: bool = False) -> None:
         raise RecipeError(f"Pictures are written as PNG, which carries their settings; --out is {str(path)!r}.")
     if not folder and path.is_dir():
         raise RecipeError(f"{str(path)!r} is a folder; name a file in it.")
-    nearest = path if folder else path.parent
-    while not nearest.exists():
-        nearest = nearest.parent
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+    try:
+        nearest = path if folder else path.parent
+        # Of the name itself as well: the file system refuses those that are too long when it is asked.
+        path.exists()
+        while not nearest.exists():
+            nearest = nearest.parent
+        usable = nearest.is_dir() and os.access(nearest, os.W_OK) and "\0" not in str(path)
+    except OSError as error:
+        raise RecipeError(f"Nothing can be written at {str(path)[:200]!r}: {error.strerror}.") from error
+    if not usable:
         raise RecipeError(f"Nothing can be written at {str(path)!r}: {str(nearest)!r} is no writable folder.")
 
 
@@ -70,7 +76,10 @@ def read_settings(path: str | Path) -> Settings:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConditionError(f"The settings in {str(path)!r} are damaged: {error}.") from error
-    return Settings.from_record(record)
+    try:
+        return Settings.from_record(record)
+    except ConditionError as error:
+        raise ConditionError(f"{str(path)!r}: {error}") from error
 
 
 def parameters_text(settings: Settings) -> str:
@@ -117,3 +126,19 @@ def _text_chunks(settings: Settings) -> Any:
     info.add_text(JSON_KEY, json.dumps(settings.to_record(), ensure_ascii=True, sort_keys=True))
     info.add_text(TEXT_KEY, parameters_text(settings))
     return info
+
+
+def write_sheet(image: Image.Image, made: Sequence[Settings], path: Path) -> None:
+    """Write a sheet of several generations with the settings of all; raises ArmatureError when the disk refuses."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(
+        JSON_KEY, json.dumps({"version": RECORD_VERSION, "kind": "sheet", "of": [one.to_record() for one in made]})
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            image.save(temporary, "PNG", pnginfo=info)
+    except OSError as error:
+        raise ArmatureError(f"The sheet cannot be written: {error}. Make room, or choose another --out.") from error

@@ -14,11 +14,10 @@ from typing import Any
 import torch
 
 from armature.bases.card import BaseCard
+from armature.conditions.picture.reading import pixel_limit
 from armature.errors import RecipeError
-from armature.generation.settings import Settings
+from armature.generation.settings import LARGEST_SEED, Settings
 
-# JSON readers in browsers hold whole numbers exactly up to here; the last of a row of seeds must fit as well.
-_LARGEST_SEED = 2**53 - 1_000_000
 # Fewer cells than this leave the deepest level of a U-Net with nothing to work on.
 _SMALLEST_CELLS = 8
 # What people call things elsewhere, and on the command line.
@@ -85,8 +84,8 @@ class GenerationRequest:
         """Raise RecipeError naming every wrong value."""
         problems = []
         for name in ("prompt", "negative_prompt"):
-            if not isinstance(getattr(self, name), str):
-                problems.append(f"{name} is a {type(getattr(self, name)).__name__}, expected a text")
+            if problem := text_problem(name, getattr(self, name)):
+                problems.append(problem)
         for name, steps in (("num_inference_steps", self.num_inference_steps), ("num_images_per_prompt", self.count)):
             if steps is not None and (not _whole(steps) or steps < 1):
                 problems.append(f"{name} is {steps!r}, expected a whole number of at least 1")
@@ -121,9 +120,30 @@ class GenerationRequest:
     def _seed_problems(self) -> list[str]:
         if self.generator is not None:
             return _generator_problems(self.generator, self.seed)
-        if self.seed is None or (_whole(self.seed) and 0 <= self.seed <= _LARGEST_SEED):
-            return []
-        return [f"seed is {self.seed!r}, expected a whole number from 0 to {_LARGEST_SEED}"]
+        problem = seed_problem(self.seed)
+        return [problem] if problem else []
+
+
+def seed_problem(seed: Any) -> str | None:
+    """What is wrong with a seed that was asked for, or None."""
+    if seed is None or (_whole(seed) and 0 <= seed <= LARGEST_SEED):
+        return None
+    return f"seed is {_said(seed)}, expected a whole number from 0 to {LARGEST_SEED}"
+
+
+def text_problem(name: str, text: Any) -> str | None:
+    """What is wrong with a prompt, or None."""
+    if not isinstance(text, str):
+        return f"{name} is a {type(text).__name__}, expected a text"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return f"{name} has bytes that are no text, expected UTF-8"
+    return None
+
+
+def _said(value: Any) -> str:
+    """A value as messages show it; a number of thousands of digits has no text, and would fill the screen."""
+    whole = _whole(value) and abs(value) >= 2**100
+    return f"a number of about 2^{int(value).bit_length()}" if whole else repr(value)[:80]
 
 
 def _generator_problems(generator: Any, seed: Any) -> list[str]:
@@ -133,8 +153,8 @@ def _generator_problems(generator: Any, seed: Any) -> list[str]:
     if seed is not None:
         return ["seed and generator are given; give one of the two"]
     start = generator.initial_seed()
-    if not 0 <= start <= _LARGEST_SEED:
-        return [f"generator was seeded with {start}, expected a whole number from 0 to {_LARGEST_SEED}"]
+    if not 0 <= start <= LARGEST_SEED:
+        return [f"generator was seeded with {start}, expected a whole number from 0 to {LARGEST_SEED}"]
     if not torch.equal(generator.get_state(), torch.Generator().manual_seed(start).get_state()):
         return ["generator was used before, and no seed makes its next picture again; seed it anew, or give seed"]
     return []
@@ -165,6 +185,8 @@ def check_size(wanted: Any, natural: tuple[int, int], stride: int) -> tuple[int,
     least = _SMALLEST_CELLS * stride
     below = [max(least, side // stride * stride) for side in (width, height)]
     above = [max(least, -(-side // stride) * stride) for side in (width, height)]
+    if width * height > (limit := pixel_limit()):
+        raise RecipeError(f"size is {_said(width)} x {_said(height)}; expected at most {limit} pixels in all.")
     if below == above == [width, height]:
         return width, height
     nearest = " or ".join(dict.fromkeys(f"{w}x{h}" for w, h in (below, above)))

@@ -15,7 +15,7 @@ from armature.adapters.region import Region, cut_out
 from armature.errors import AttachError
 from armature.injection.control import Control
 from armature.injection.fit import cell_size, check_fit
-from armature.injection.mask import read_masks
+from armature.injection.mask import fitted_masks, read_masks
 from armature.injection.mix import ControlFeatures
 from armature.injection.sites import SiteMap
 
@@ -78,13 +78,13 @@ def compute(bound: BoundControl, latent: tuple[int, int], region: Region | None,
     """Run the adapter of a bound control for a latent of the given height and width.
 
     region: the part of the picture that the latent is, None for the whole; the control is cut as the picture is.
-    The picture is fitted to what the latent covers (8 pixels a cell for published adapters); where that is no multiple
-    of the adapter's stride, its right and lower edges are continued.
+    The picture is fitted, as its control says, to what the latent covers (8 pixels a cell for published adapters);
+    where that is no multiple of the adapter's stride, its right and lower edges are continued.
     Raises AttachError when the features have other sizes than the sites, or are not finite.
     """
     control, adapter, sites = bound.control, bound.control.adapter, bound.site_map.all
     cell = cell_size(adapter, bound.site_map)
-    prepared = adapter.prepare(bound.pictures, _pixels(latent, cell), region)
+    prepared = adapter.prepare(bound.pictures, _pixels(latent, cell), region, control.fitting)
     features = run(adapter, prepared.value, device)
     maps = features.maps[: len(sites)]
     for level, (feature, site) in enumerate(zip(maps, sites, strict=False)):
@@ -101,12 +101,20 @@ def compute(bound: BoundControl, latent: tuple[int, int], region: Region | None,
             "is too narrow for them: load it in float32."
         )
     notes = dict.fromkeys((*bound.notes, *prepared.notes))
-    mask = bound.mask
-    if mask is not None and region is not None:
-        width, height = region.picture
-        whole = F.interpolate(mask, size=(height, width), mode="area")
-        mask = cut_out(whole, region, _pixels(latent, cell), "picture")
+    mask = _mask(bound, _pixels(latent, cell), region)
     return Computed(Features(maps, features.tokens), mask, prepared.size, tuple(notes))
+
+
+def _mask(bound: BoundControl, size: tuple[int, int], region: Region | None) -> torch.Tensor | None:
+    """Where the control acts in a picture of (height, width) pixels: fitted, and cut, as its picture is."""
+    mask, fit = bound.mask, bound.control.fitting
+    if mask is None:
+        return None
+    if region is None:
+        return fitted_masks(mask, size, fit)
+    width, height = region.picture
+    whole = F.interpolate(fitted_masks(mask, (height, width), fit), size=(height, width), mode="area")
+    return cut_out(whole, region, size, "picture")
 
 
 def _pixels(latent: tuple[int, int], cell: float) -> tuple[int, int]:

@@ -12,9 +12,14 @@ from torch import nn
 
 from armature.adapters.base import Adapter
 from armature.checkpoints.load import load_adapter
+from armature.conditions.picture.fit import Fit
 from armature.errors import AttachError
 
 GuidanceHalf = Literal["both", "conditional"]
+ControlFit = Literal["stretch", "crop", "pad"]
+
+# In the words of `fit_values`, whose "crop" cuts a photograph at its own scale.
+_FITS: dict[str, Fit] = {"stretch": "stretch", "crop": "resize", "pad": "pad"}
 
 # "My prompt is more important", as users of other tools know it: finest level first.
 LEVEL_PRESETS: dict[str, tuple[float, ...]] = {"soft": (0.25, 0.62, 0.825, 1.0)}
@@ -33,6 +38,8 @@ class Control:
     start, end: fractions of the steps that a pipeline call really runs, 0 <= start < end <= 1; step i of N is
         controlled when start <= i/N < end, so end=1 includes the last.
     mask: where it acts, 0..1, white for full effect: path, PIL picture, array or tensor (H, W), or one per picture.
+    fit: how a picture of other proportions comes to the size that is drawn: "stretch" to it; "crop", scaled until it
+        covers it, its edges cut off; or "pad", scaled until it fits inside, black around it. The mask likewise.
     guidance_half: "both" halves of classifier-free guidance, or the "conditional" one alone; left out, what the
         network says: both for feature maps.
     Raises AttachError for values outside these.
@@ -48,6 +55,7 @@ class Control:
     start: float = field(default=0.0, kw_only=True)
     end: float = field(default=1.0, kw_only=True)
     mask: Any = field(default=None, kw_only=True)
+    fit: ControlFit = field(default="stretch", kw_only=True)
     guidance_half: GuidanceHalf | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -72,6 +80,8 @@ class Control:
             raise AttachError(
                 f"The {self.name} control has a mask, and gives tokens, which have no place; leave it out."
             )
+        if self.fit not in _FITS:
+            raise AttachError(f"fit is {self.fit!r}; expected one of {', '.join(map(repr, _FITS))}.")
         if self.guidance_half is None:
             object.__setattr__(self, "guidance_half", self.adapter.default_half)
         if self.guidance_half not in get_args(GuidanceHalf):
@@ -84,6 +94,11 @@ class Control:
     def name(self) -> str:
         """What messages call this control: its kind, or its adapter's network."""
         return self.adapter.card.kind or self.adapter.spec.network
+
+    @property
+    def fitting(self) -> Fit:
+        """`fit` as `prepare_control` and `fit_values` call it."""
+        return _FITS[self.fit]
 
     @property
     def level_weights(self) -> tuple[float, ...]:

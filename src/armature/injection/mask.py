@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from armature.conditions.picture.arrays import array_values, is_tensor, tensor_to_numpy
+from armature.conditions.picture.fit import Fit, fit_values
 from armature.conditions.picture.reading import read_pixels
 from armature.errors import AttachError
 
@@ -29,6 +30,23 @@ def read_masks(source: Any) -> torch.Tensor:
     stacked = torch.cat(masks)
     if not stacked.any():
         raise AttachError("The mask is black everywhere: its control would act nowhere. Paint white where it may act.")
+    return stacked
+
+
+def fitted_masks(masks: torch.Tensor, size: tuple[int, int], fit: Fit) -> torch.Tensor:
+    """Masks (N, 1, H, W) over a picture of (height, width) pixels, fitted as their control is; 0 around padded ones.
+
+    Stretched ones stay as they are: `mask_at` brings them to any size. Raises AttachError when all white is cut off.
+    """
+    if fit == "stretch":
+        return masks
+    fitted = [fit_values(one.permute(1, 2, 0).contiguous().numpy(), size, fit) for one in masks]
+    stacked = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).contiguous()
+    if not stacked.any():
+        raise AttachError(
+            f"Nothing white of the mask is left in {size[1]} x {size[0]} px, so its control would act nowhere; use "
+            "another size or another fit."
+        )
     return stacked
 
 

@@ -14,6 +14,7 @@ from armature.adapters.features import Features
 from armature.adapters.region import Region
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes
 from armature.conditions.contract import InputContract
+from armature.conditions.picture.fit import Fit
 from armature.errors import CheckpointError, ConditionError
 
 
@@ -103,11 +104,15 @@ class BundleAdapter(Adapter):
         return [value for value, _ in read], tuple(dict.fromkeys(note for _, notes in read for note in notes))
 
     def prepare(
-        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+        self,
+        pictures: Sequence[Any],
+        size: tuple[int, int],
+        region: Region | None = None,
+        fit: Fit = "stretch",
     ) -> PreparedCondition:
         """Each member's own preparation, side by side."""
         own = [[picture[index] for picture in pictures] for index in range(len(self.members))]
-        prepared = [one.prepare(part, size, region) for one, part in zip(self._listed, own, strict=True)]
+        prepared = [one.prepare(part, size, region, fit) for one, part in zip(self._listed, own, strict=True)]
         value = torch.cat([one.value for one in prepared], dim=1)
         notes = tuple(dict.fromkeys(note for one in prepared for note in one.notes))
         return PreparedCondition(value, prepared[0].size, notes)

@@ -17,9 +17,9 @@ from armature.adapters.base import Adapter, PreparedCondition
 from armature.adapters.readers import A1111, COMFY, DIFFUSERS, INVOKE, Reader
 from armature.adapters.region import Region, cut_out
 from armature.adapters.spec import AdapterSpec, MapShape, Shapes, at_least_one
-from armature.conditions.control_map import prepare_control
+from armature.conditions.control_map import prepare_control, read_control
 from armature.conditions.kinds import content_of
-from armature.conditions.picture.reading import read_pixels
+from armature.conditions.picture.fit import Fit
 from armature.errors import ConditionError
 
 SD_CHANNELS = (320, 640, 1280, 1280)
@@ -152,22 +152,26 @@ class SpatialAdapter(Adapter, ABC):
         """Files are read now, since they may change or vanish later; everything is tried against the contract."""
         notes: tuple[str, ...] = ()
         if isinstance(picture, (str, Path)):
-            pixels = read_pixels(picture)
+            pixels = read_control(picture, self.contract)
             picture, notes = pixels.values, pixels.notes
         prepare_control(picture, self.contract)
         return picture, notes
 
     def prepare(
-        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+        self,
+        pictures: Sequence[Any],
+        size: tuple[int, int],
+        region: Region | None = None,
+        fit: Fit = "stretch",
     ) -> PreparedCondition:
         """The pictures under the contract at that size; its right and lower edges are continued to whole strides."""
         contract = self.contract
         if region is None:
-            prepared = prepare_control(list(pictures), contract, size=(size[1], size[0]))
+            prepared = prepare_control(list(pictures), contract, size=(size[1], size[0]), fit=fit)
             tensor, notes = prepared.tensor, prepared.notes
         else:
             # A box in which nothing is drawn is no fault: the drawing may lie beside it.
-            prepared = prepare_control(list(pictures), contract, size=region.picture)
+            prepared = prepare_control(list(pictures), contract, size=region.picture, fit=fit)
             low, high = contract.range
             part = cut_out((prepared.tensor - low) / (high - low), region, size, content_of(contract))
             tensor, notes = part * (high - low) + low, (*prepared.notes, f"Cut like the picture: {region}.")

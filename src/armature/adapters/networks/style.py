@@ -15,6 +15,7 @@ from armature.adapters.networks.attention import LAYERS, TransformerLayer, head_
 from armature.adapters.readers import A1111, COMFY, DIFFUSERS, INVOKE, Reader
 from armature.adapters.region import Region
 from armature.adapters.spec import AdapterSpec, Shapes, TokenShape, at_least_one
+from armature.conditions.picture.fit import Fit
 from armature.conditions.style import WEIGHTS, style_states
 from armature.errors import CheckpointError, ConditionError
 
@@ -114,7 +115,11 @@ class StyleAdapter(Adapter):
         return states, ()
 
     def prepare(
-        self, pictures: Sequence[Any], size: tuple[int, int], region: Region | None = None
+        self,
+        pictures: Sequence[Any],
+        size: tuple[int, int],
+        region: Region | None = None,
+        fit: Fit = "stretch",
     ) -> PreparedCondition:
         """The states of all pictures, whatever is generated; a style is of the whole picture."""
         lengths = {states.shape[1] for states in pictures}

@@ -119,6 +119,11 @@ def fit_picture(
     return to_picture(fit_values(values, (size[1], size[0]), fit, content=content, fill=fill))
 
 
+def fit_word(fit: Fit) -> str:
+    """What a fit does, as a sentence's participle: "scaled to fit inside and padded"."""
+    return _WORDS[fit]
+
+
 def fit_note(old: tuple[int, int], new: tuple[int, int], fit: Fit) -> str | None:
     """A sentence on what fitting a shape (height, width) `old` to `new` does, or None when nothing changes."""
     if tuple(old) == tuple(new):

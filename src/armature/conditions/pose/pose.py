@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from armature.conditions.picture.reading import pixel_limit
 from armature.errors import ConditionError
 from armature.files import replacing
 
@@ -38,6 +39,10 @@ _OF_BODY_25 = (*range(8), *range(9, 19))
 # Index in COCO's 17 joints; None is the neck, which COCO lacks.
 _OF_COCO = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 COCO_COUNT = 17
+# What a file may state: more is a mistake, or made to break readers.
+_MOST_PEOPLE = 500
+_MOST_BYTES = 16_000_000
+_FARTHEST = 1e6
 
 
 class Joint(NamedTuple):
@@ -107,37 +112,61 @@ def read_poses(source: str | os.PathLike[str] | Mapping[str, Any]) -> PoseSheet:
     """The people of an OpenPose JSON file, of its text's parsed content, or of what ControlNet tools save.
 
     Takes 18 and 25 joints, and coordinates in pixels or, where all lie in 0..1 and the canvas is stated, in parts
-    of it.
-    Raises ConditionError when the file is missing, no JSON, or has no people list in OpenPose's form.
+    of it. Hands and faces are passed over.
+    Raises ConditionError when the file is missing, no JSON, or has no people list in OpenPose's form, and for numbers
+    that no picture has: more than 500 people, coordinates beyond a million pixels, a canvas above the pixel limit.
     """
     name = "The pose data"
     content: Any = source
     if not isinstance(source, Mapping):
         name = repr(str(source))
-        try:
-            content = json.loads(Path(source).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConditionError(f"No pose file can be read at {name} ({error.strerror}).") from error
-        except ValueError as error:
-            raise ConditionError(f"{name} is not JSON ({error}).") from error
+        content = _json(Path(source), name)
     if isinstance(content, list) and len(content) == 1:  # ControlNet tools wrap the frame in a list
         content = content[0]
+    if isinstance(content, list) and len(content) > 1:
+        raise ConditionError(f"{name} holds {len(content)} frames; expected one, an object with 'people'.")
     if not isinstance(content, Mapping) or not isinstance(people := content.get("people"), list):
         raise ConditionError(f"{name} has no list 'people'; expected OpenPose JSON.")
-    size = _canvas(content)
+    if len(people) > _MOST_PEOPLE:
+        raise ConditionError(f"{name} has {len(people)} people; expected at most {_MOST_PEOPLE} in one picture.")
+    size = _canvas(content, name)
     return PoseSheet(tuple(_person(person, index, size, name) for index, person in enumerate(people)), size)
 
 
-def _canvas(content: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = content.get("canvas_height"), content.get("canvas_width")
-    return (int(width), int(height)) if height and width else None
+def _json(path: Path, name: str) -> Any:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConditionError(f"{name} has {path.stat().st_size} bytes; a pose file has at most {_MOST_BYTES}.")
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConditionError(f"No pose file can be read at {name} ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise ConditionError(f"{name} is not JSON ({error}).") from error
+
+
+def _canvas(content: Mapping[str, Any], name: str) -> tuple[int, int] | None:
+    """(width, height) in pixels; None where a side is not stated, or 0."""
+    sides: list[Any] = [content.get("canvas_width"), content.get("canvas_height")]
+    if not all(sides):
+        return None
+    limit = pixel_limit()
+    if not all(_within(side, 1, limit) and side == int(side) for side in sides):
+        raise ConditionError(f"{name} has a canvas of {_short(sides[0])} x {_short(sides[1])}; expected whole pixels.")
+    width, height = (int(side) for side in sides)
+    if width * height > limit:
+        raise ConditionError(f"{name} has a canvas of {width} x {height} px, above the limit of {limit} pixels.")
+    return width, height
 
 
 def _person(person: Any, index: int, size: tuple[int, int] | None, name: str) -> Pose:
     flat = person.get("pose_keypoints_2d") if isinstance(person, Mapping) else None
-    if not isinstance(flat, list) or len(flat) not in (54, 75) or not all(isinstance(v, (int, float)) for v in flat):
+    if not isinstance(flat, list) or len(flat) not in (54, 75):
         raise ConditionError(
             f"{name}: person {index} has no 'pose_keypoints_2d' of 18 or 25 joints with x, y, score (54 or 75 numbers)."
+        )
+    if wrong := [value for value in flat if not _within(value, -_FARTHEST, _FARTHEST)]:
+        raise ConditionError(
+            f"{name}: person {index} has {_short(wrong[0])} among its joints; expected pixels, and scores in 0..1."
         )
     rows = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     if len(rows) == 25:
@@ -145,6 +174,16 @@ def _person(person: Any, index: int, size: tuple[int, int] | None, name: str) ->
     if size is not None and any(flat) and all(0 <= row[0] <= 1 and 0 <= row[1] <= 1 for row in rows):
         rows = [[row[0] * size[0], row[1] * size[1], row[2]] for row in rows]
     return pose_from_rows(rows)
+
+
+def _within(value: Any, least: float, most: float) -> bool:
+    """Whether a value is a number in the range; NaN and the endless are in none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 24 else f"{text[:20]}..."
 
 
 def write_poses(path: str | os.PathLike[str], sheet: PoseSheet) -> None:
