@@ -32,9 +32,10 @@ def tokenizer():
     return transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
 
 
-def text_encoder(kind=transformers.CLIPTextModel):
+def text_encoder(kind=transformers.CLIPTextModel, width=TEXT, act="quick_gelu"):
     config = transformers.CLIPTextConfig(
-        vocab_size=64, hidden_size=TEXT, intermediate_size=32, num_attention_heads=4, num_hidden_layers=2,
+        vocab_size=64, hidden_size=width, hidden_act=act, intermediate_size=32, num_attention_heads=4,
+        num_hidden_layers=2,
         max_position_embeddings=16, projection_dim=32, bos_token_id=0, eos_token_id=1, pad_token_id=1,
     )  # fmt: skip
     return kind(config).eval()
@@ -70,7 +71,7 @@ def sd_pipeline(in_channels=4):
     )
 
 
-def xl_pipeline():
+def xl_pipeline(second_width=TEXT):
     """A StableDiffusionXLPipeline."""
     vae = autoencoder()
     unet = diffusers.UNet2DConditionModel(
@@ -79,7 +80,7 @@ def xl_pipeline():
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=2 * TEXT,
+        cross_attention_dim=TEXT + second_width,
         attention_head_dim=(2, 4, 4),
         use_linear_projection=True,
         addition_embed_type="text_time",
@@ -88,7 +89,7 @@ def xl_pipeline():
         projection_class_embeddings_input_dim=80,
         norm_num_groups=8,
     )
-    second = text_encoder(transformers.CLIPTextModelWithProjection)
+    second = text_encoder(transformers.CLIPTextModelWithProjection, second_width, "gelu")
     return diffusers.StableDiffusionXLPipeline(
         vae, text_encoder(), second, tokenizer(), tokenizer(), unet.eval(), scheduler()
     )
