@@ -2,7 +2,7 @@
 
 SD 1.5, SD 2.1 v, SDXL and 9-channel inpainting, with random weights in half precision, are written to WORK as a
 diffusers folder, a .safetensors and a .ckpt in the original layout. Each is opened in a process of its own, which draws
-a picture in two steps in bfloat16 and says how much memory it took. Needs up to 25 GB of disk for a family; it is freed again.
+a picture in two steps in bfloat16 and says how much memory it took. Needs up to 25 GB of disk a family, freed again.
 """
 
 from __future__ import annotations

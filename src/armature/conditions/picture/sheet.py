@@ -259,9 +259,10 @@ def _spread(tone: np.ndarray, known: np.ndarray) -> np.ndarray:
 
     if not known.any():
         return np.full_like(tone, float(tone.max()))
-    _, labels = cv2.distanceTransformWithLabels(
+    _, numbers = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    labels = np.asarray(numbers, np.int64)
     nearest = np.zeros(int(labels.max()) + 1, np.float32)
     nearest[labels[known]] = tone[known]
     return nearest[labels]
