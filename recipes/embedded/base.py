@@ -23,9 +23,10 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from encode import encoded
 from PIL import Image
-from run import Run, arguments, averaged, join, precision, wait, world
-from store import HELD_OUT, Store, to_tensor
+from run import Run, arguments, averaged, join, precision
+from store import HELD_OUT, Store
 from text import LENGTH, WIDTH, captions_of, contents
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -85,29 +86,6 @@ def scheduler() -> DPMSolverMultistepScheduler:
     )
 
 
-@torch.no_grad()
-def encode(vae: AutoencoderTiny, pictures: np.ndarray, path: Path, rank: int, device: str) -> np.ndarray:
-    """All latents, (n, channels, 16, 16) half precision, kept on disk at path; each process encodes its share."""
-    shape = (len(pictures), vae.config.latent_channels, 16, 16)
-    if not path.exists() or path.stat().st_size != int(np.prod(shape)) * 2:
-        part, batch = path.with_suffix(".part"), 8 if device == "cpu" else 256
-        if rank == 0:
-            np.memmap(part, np.float16, "w+", shape=shape).flush()
-        wait()
-        out = np.memmap(part, np.float16, "r+", shape=shape)
-        start = time.monotonic()
-        for i in range(batch * rank, len(pictures), batch * world()):
-            latents = vae.encode(to_tensor(pictures[i : i + batch]).to(device)).latents
-            out[i : i + batch] = latents.half().cpu().numpy()
-        out.flush()
-        wait()
-        if rank == 0:
-            part.rename(path)
-            print(json.dumps({"encoded": len(pictures), "seconds": round(time.monotonic() - start)}), flush=True)
-    wait()
-    return np.memmap(path, np.float16, "r", shape=shape)
-
-
 def main() -> None:
     """Write RUN/pipeline, a StableDiffusionPipeline folder in half precision."""
     parser = argparse.ArgumentParser()
@@ -122,18 +100,18 @@ def main() -> None:
     vae = (
         AutoencoderTiny.from_pretrained(given.autoencoder / "vae").eval().to(device, memory_format=torch.channels_last)
     )
-    kept = encode(vae, store.array("picture"), given.run / "latents.f16", rank, device)
-    latents = torch.from_numpy(np.array(kept)).to(device)
+    latents = torch.from_numpy(np.array(encoded(given.autoencoder, store.count))).to(device)
+    count = len(latents)
     tokenizer = CLIPTokenizer.from_pretrained(given.text / "tokenizer")
-    texts = [text for seed in range(store.count) for text in captions_of(seed, CAPTIONS_A_SCENE)]
+    texts = [text for seed in range(count) for text in captions_of(seed, CAPTIONS_A_SCENE)]
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt").input_ids
-    ids = ids.short().view(store.count, CAPTIONS_A_SCENE, LENGTH).to(device)
+    ids = ids.short().view(count, CAPTIONS_A_SCENE, LENGTH).to(device)
     empty = tokenizer("", padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids[0].to(device)
     # The middle of each latent cell says what the cell shows.
-    classes = torch.from_numpy(np.ascontiguousarray(store.array("classes")[:, 4::8, 4::8])).to(device)
-    colours = torch.from_numpy(np.ascontiguousarray(store.array("colours")[:, 4::8, 4::8])).to(device)
+    classes = torch.from_numpy(np.ascontiguousarray(store.array("classes")[:count, 4::8, 4::8])).to(device)
+    colours = torch.from_numpy(np.ascontiguousarray(store.array("colours")[:count, 4::8, 4::8])).to(device)
     # A scene's plan is the first thing its seed decides, so its contents need no drawing.
-    plans = (plan_scene(np.random.default_rng(seed), 128) for seed in range(store.count))
+    plans = (plan_scene(np.random.default_rng(seed), 128) for seed in range(count))
     answers = torch.from_numpy(np.stack([contents(plan).astype(bool) for plan in plans])).to(device)
     text_encoder = CLIPTextModel.from_pretrained(given.text / "text_encoder")
     answering = nn.Linear(WIDTH, answers.shape[1])
