@@ -48,7 +48,7 @@ def _use(folder: Path) -> None:
         case 9:
             _ = b"x" * (500 << 20)
         case 10:
-            raise ArmatureError("x" * 30_000)
+            raise ArmatureError("x\n" * 15_000)
         case 11:
             socket.getaddrinfo("127.0.0.1", 80)
     raise ArmatureError("planted")
