@@ -17,7 +17,17 @@ from fuzz.kinds.pictures import pixels, png_chunks, png_of, saved
 from fuzz.mutate import NUMBERS, TEXTS, Raw, damaged, json_text, odd_json, odd_value, one_of
 
 _CONTROL = ControlSettings(
-    "sketch", "embedded:sketch", PictureName("cat.png", "ab"), "", 0.8, (1.0, 0.5), 0.0, 0.6, PictureName(), "stretch", "both"
+    "sketch",
+    "embedded:sketch",
+    PictureName("cat.png", "ab"),
+    "",
+    0.8,
+    (1.0, 0.5),
+    0.0,
+    0.6,
+    PictureName(),
+    "stretch",
+    "both",
 )
 _BOMB = zlib.compress(bytes(3 * 10**6))
 _SETTINGS = Settings(
