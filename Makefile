@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests recipes benchmarks examples
 
-.PHONY: demo test lint types docs package bench embedded clean
+.PHONY: demo test fuzz lint types docs package bench embedded clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2
+
+# Hostile inputs, each an ArmatureError or success: a minute or two; make fuzz FUZZ_COUNT=1000000 FUZZ_SEED=7 for a night.
+FUZZ_COUNT ?= 5000
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/installed-dev
+	PYTHONPATH=tests $(BIN)/python -m fuzz --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

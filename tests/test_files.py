@@ -6,8 +6,10 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
-from armature.files import Digest, replacing, sweep
+from armature.errors import DatasetError
+from armature.files import Digest, local_path, public_name, replacing, sweep
 
 
 def test_a_file_being_written_is_not_swept_away(tmp_path):
@@ -43,3 +45,25 @@ def test_digests_are_those_of_today_for_ever():
     # Every crop, flip and threshold of a data set is drawn from these.
     assert Digest("window", 7, "a/b.png", 0).number == 320321379497734742589215468991820839930
     assert Digest(np.arange(3, dtype="<i8").tobytes()).hex == Digest(np.arange(3, dtype="<i8").data).hex
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("~nosuchuser/a.png", "is in the home of a user who is not there; write the path"),
+        ("a" * 300, r"'a+\.\.\.' cannot be looked for \(File name too long\); check the path"),
+        ("a\0b", "cannot be looked for"),
+    ],
+)
+def test_a_path_that_no_file_system_can_look_for_is_told(text, reason):
+    with pytest.raises(DatasetError, match=reason):
+        local_path(text, DatasetError)
+    assert public_name(text)
+
+
+def test_a_path_that_may_be_there_is_expanded_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/a", DatasetError) == tmp_path / "a"
+    assert local_path(tmp_path / "a" / "b", DatasetError) == tmp_path / "a" / "b"
+    (tmp_path / "file").touch()
+    assert not local_path(tmp_path / "file" / "b", DatasetError).exists()

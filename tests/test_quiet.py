@@ -108,3 +108,30 @@ def test_who_asks_for_the_libraries_notices_gets_them(states):
 def test_what_the_program_had_set_is_not_overruled(states):
     own = (20, True, 50, True, True)
     assert states["own"] == (own, (20, True, 50, False, True), own)
+
+
+def test_warnings_are_back_when_the_last_thread_leaves():
+    import threading
+    import warnings
+
+    from armature.quiet import without_warnings
+
+    inside, leave = threading.Event(), threading.Event()
+
+    def work():
+        with without_warnings():
+            inside.set()
+            assert leave.wait(20)
+
+    before = list(warnings.filters)
+    with without_warnings():
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert inside.wait(20)
+        warnings.warn("not shown", stacklevel=1)
+    warnings.warn("not shown: the other thread is still inside", stacklevel=1)
+    leave.set()
+    thread.join(20)
+    assert warnings.filters == before
+    with pytest.warns(UserWarning, match="shown again"):
+        warnings.warn("shown again", stacklevel=1)

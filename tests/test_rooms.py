@@ -17,7 +17,7 @@ PACKAGE = Path(armature.__file__).parent
 # Ground floor first; names on one line do not import each other.
 ROOMS = (
     ("errors", "version"),
-    ("files", "devices", "hub", "quiet"),
+    ("files", "devices", "hub", "quiet", "foreign"),
     ("toyworld",),
     ("embedded",),
     ("conditions",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,6 +16,8 @@ SHOW = "ARMATURE_VERBOSE"
 _lock = threading.Lock()
 _depth = 0
 _undo = ExitStack()
+_unwarned = 0
+_filters = ExitStack()
 
 
 @contextmanager
@@ -30,6 +33,28 @@ def quiet_loading() -> Iterator[None]:
         yield
     finally:
         _leave()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """While it holds, Python's warnings are not shown: those of decoders about files that are judged by other means.
+
+    The filters are the process's own, and restoring them while another thread has set some would lose these: calls of
+    several threads may overlap, and the last one to leave sets them back.
+    """
+    global _unwarned
+    with _lock:
+        if _unwarned == 0:
+            _filters.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        _unwarned += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _unwarned -= 1
+            if _unwarned == 0:
+                _filters.close()
 
 
 def quiet_for_good() -> None:

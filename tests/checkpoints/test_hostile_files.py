@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from armature.adapters.base import Adapter
 from armature.adapters.save import save_adapter
+from armature.bases.tensor_names import tensor_names
 from armature.checkpoints.load import load_adapter
 from armature.errors import CheckpointError
 
@@ -114,4 +115,38 @@ def test_names_that_no_file_system_has(tmp_path: Path) -> None:
     refuses("a" * 300, "cannot be looked for (File name too long); check the path.")
     refuses(str(tmp_path / ("b" * 5000)), "cannot be looked for (File name too long); check the path.")
     refuses("~nosuchuser/adapter.safetensors", "'~nosuchuser/adapter.safetensors' is in the home of a user who is not")
-    refuses("a\0b", "There is no file or folder")
+    refuses("a\0b", "cannot be looked for (embedded null byte); check the path.")
+
+
+def test_names_of_shards_that_no_file_system_has(tmp_path: Path) -> None:
+    index = {"weight_map": {"conv_in.weight": "x" * 300}}
+    (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    refuses(tmp_path, "which are not there; download all 1 shards")
+
+
+def test_nothing_of_torchs_own_chatter_escapes(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """torch warns of archives that look like its compiled programs, and of prototypes."""
+    torch.save({"w": torch.zeros(3)}, plain := tmp_path / "plain.pth")
+    with zipfile.ZipFile(plain, "a") as archive:
+        archive.writestr("plain/constants.pkl", b"\x80\x02).")
+    with pytest.raises(CheckpointError):
+        load_adapter(plain)
+    torch.save({"conv_in.weight": torch.eye(4).to_sparse()}, plain)
+    with pytest.raises(CheckpointError):
+        load_adapter(plain)
+    assert not recwarn.list
+
+
+def test_the_names_of_a_base_file_are_read_with_the_same_care(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.ckpt"
+    torch.save({"w": torch.zeros(1000)}, plain := tmp_path / "plain.ckpt")
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as target:
+        for part in source.infolist():
+            target.writestr(part.filename, source.read(part))
+        target.writestr("archive/data/9", bytes(64_000_000))
+    for path, told in ((bomb, "unpacks to 64"), (tmp_path / "odd.safetensors", "has no readable safetensors header")):
+        if not path.exists():
+            path.write_bytes(struct.pack("<Q", 9) + b'{"a": NaN')
+        with pytest.raises(CheckpointError, match=told):
+            tensor_names(path)
+    assert tensor_names(plain) == ["w"]

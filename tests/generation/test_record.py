@@ -99,7 +99,7 @@ def _with_text(path, text):
         ('{"kind": "generation", "version": 99}', "has version 99; this Armature reads version 3"),
         ('{"kind": "generation", "version": 3}', "is damaged: it has no 'prompt'"),
         (json.dumps({**SETTINGS.to_record(), "steps": "20"}), "steps is a str, not int"),
-        (json.dumps({**SETTINGS.to_record(), "guidance": float("nan")}), "guidance is nan"),
+        (json.dumps({**SETTINGS.to_record(), "guidance": float("nan")}), "it holds NaN, which is no number of JSON"),
         (json.dumps({**SETTINGS.to_record(), "mode": "video"}), "mode is 'video'"),
     ],
 )
@@ -124,3 +124,8 @@ def test_targets_that_cannot_be_written_are_told_beforehand(tmp_path):
     with pytest.raises(RecipeError, match="is no writable folder"):
         check_target(tmp_path / "file" / "a.png")
     check_target(tmp_path / "new" / "deeper" / "a.png")
+
+
+def test_a_record_deeper_than_any_reader_is_refused(tmp_path):
+    with pytest.raises(ConditionError, match="are damaged: it is nested more than 64 deep"):
+        read_settings(_with_text(tmp_path / "a.png", '{"prompt":' * 50_000))

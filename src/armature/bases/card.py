@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -12,6 +11,7 @@ from typing import Any
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
 from armature.files import local_path
+from armature.foreign import read_json
 
 EMBEDDED = "embedded"
 CARD = "armature.json"
@@ -72,7 +72,7 @@ def _read(folder: Path) -> BaseCard:
     if not path.is_file():
         return BaseCard()
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path.read_text(encoding="utf-8"))
         kinds = {"name": str, "guidance": (int, float), "steps": int, "sampler": str, "words": tuple}
         if isinstance(values.get("words"), list):
             values["words"] = tuple(str(word) for word in values["words"])
@@ -80,5 +80,5 @@ def _read(folder: Path) -> BaseCard:
         if wrong := [name for name, value in known.items() if not isinstance(value, kinds[name])]:
             raise ValueError(f"{wrong[0]} is {known[wrong[0]]!r}")
         return BaseCard(**known)
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} is no readable card of a base ({error}); restore it, or remove it.") from error

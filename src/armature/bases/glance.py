@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from armature.bases.unet import family_of
 from armature.embedded.paths import embedded_base_path
 from armature.errors import CheckpointError
 from armature.files import local_path
+from armature.foreign import read_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,8 @@ def glance_at(source: Any, config: str | Path | None = None) -> Glance:
 
 def _read(folder: Path | None, part: str) -> dict[str, Any] | None:
     try:
-        values = json.loads((folder / part / "config.json").read_text(encoding="utf-8")) if folder else None
-    except (OSError, ValueError, RecursionError):
+        values = read_json((folder / part / "config.json").read_text(encoding="utf-8")) if folder else None
+    except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
 

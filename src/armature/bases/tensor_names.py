@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
+from armature.checkpoints.weights import check_header, is_torch_file, read_torch
 from armature.errors import CheckpointError
 
 
@@ -17,20 +16,8 @@ def tensor_names(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise CheckpointError(f"There is no file {str(path)!r}; check the spelling.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors import safe_open
-
-            with safe_open(path, framework="pt") as file:
-                return list(file.keys())
-        content = torch.load(path, map_location="meta", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is a pickle that wants more than tensors, or is damaged; nothing in it was run. Get it as "
-            ".safetensors, or save its state_dict alone."
-        ) from error
-    except Exception as error:  # safetensors and torch's zip reader each have their own kinds
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{path} is damaged ({reason}); download or save it again.") from error
-    inner = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return [str(name) for name in inner]
+    if not is_torch_file(path):
+        return check_header(path)
+    content = read_torch(path, "meta")
+    inner = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+    return [name for name in inner if isinstance(name, str)] if isinstance(inner, Mapping) else []

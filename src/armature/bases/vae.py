@@ -11,6 +11,7 @@ from typing import Any
 from armature import hub
 from armature.bases.families import Family
 from armature.bases.tensor_names import tensor_names
+from armature.checkpoints.weights import read_weights
 from armature.errors import CheckpointError
 from armature.files import local_path
 
@@ -78,11 +79,8 @@ def _from_file(path: Path, family: Family, own: Mapping[str, Any] | None) -> Any
 def _tiny_from_file(path: Path, own: Mapping[str, Any] | None) -> Any:
     """A tiny autoencoder with its tensors under diffusers' names."""
     import diffusers
-    import torch
-    from safetensors.torch import load_file
 
-    safe = path.suffix == ".safetensors"
-    tensors = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    tensors = read_weights(path).tensors
     config = dict(own) if own is not None and own["_class_name"] == "AutoencoderTiny" else {}
     latents = tensors["decoder.layers.0.weight"].shape[1]
     vae: Any = diffusers.AutoencoderTiny.from_config({**config, "latent_channels": latents})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from armature.adapters.save import HEADER_FORMAT, HEADER_PREFIX
 from armature.adapters.spec import AdapterSpec
 from armature.conditions.contract import InputContract
 from armature.errors import ArmatureError, CheckpointError
+from armature.foreign import read_json
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def read_header(entries: Mapping[str, str], where: str) -> Header:
         return Header(rest=foreign)
     try:
         own: dict[str, Any] = {
-            name.removeprefix(HEADER_PREFIX): json.loads(text)
+            # A training's own numbers may well be NaN.
+            name.removeprefix(HEADER_PREFIX): read_json(text, finite=name != HEADER_PREFIX + "metadata")
             for name, text in entries.items()
             if name.startswith(HEADER_PREFIX)
         }

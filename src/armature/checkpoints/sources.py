@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,11 +13,11 @@ from armature.adapters.save import STEM
 from armature.checkpoints.hub import HubFolder
 from armature.embedded.paths import embedded_adapter_path
 from armature.errors import CheckpointError
+from armature.files import local_path
+from armature.foreign import read_json
 
 WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 EMBEDDED = "embedded:"
-# Letters of an overlong path that a message shows.
-_SHOWN = 80
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(/[\w .+-]+)*")
 
@@ -46,7 +46,7 @@ class LocalFolder:
     def get(self, name: str) -> Path | None:
         """The path of a file in the folder, or None."""
         path = self.root / name
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None  # None also for a name that no file system has
 
     def weight_names(self) -> list[str]:
         """Names of the weight files directly in the folder."""
@@ -70,15 +70,15 @@ def locate(
     text = str(source)
     if text.startswith(EMBEDDED):
         return _in_folder(LocalFolder(_embedded(text.removeprefix(EMBEDDED))), text, variant)
-    path = _local(text)
-    if path is not None and path.is_dir():
+    path = local_path(text, CheckpointError)
+    if path.is_dir():
         path = path / subfolder if subfolder else path
         if not path.is_dir():
             raise CheckpointError(f"{source} has no subfolder {subfolder!r}; check its name.")
         return _in_folder(
             LocalFolder(path), str(path.resolve()), variant, _names(path, str(path) if subfolder else text)
         )
-    if path is not None and path.is_file():
+    if path.is_file():
         return _single(path, text)
     if not isinstance(source, str) or not _HUB_ID.fullmatch(text) or _looks_local(text):
         raise CheckpointError(
@@ -108,20 +108,6 @@ def _single(path: Path, text: str) -> Located:
         names = _names(path.parent, str(path.parent.absolute()))
         return Located((path,), _read_json(config) if config.is_file() else None, names, text)
     return Located((path,), None, _names(path, text), text)
-
-
-def _local(text: str) -> Path | None:
-    """The path that a text means, if the file system can look for it at all."""
-    try:
-        path = Path(text).expanduser()
-        path.exists()
-    except RuntimeError as error:
-        raise CheckpointError(f"{text!r} is in the home of a user who is not there; write the path.") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-        raise CheckpointError(f"{shown!r} cannot be looked for ({reason}); check the path.") from error
-    return path
 
 
 def _names(path: Path, given: str) -> tuple[str, ...]:
@@ -198,8 +184,8 @@ def _none_found(folder: LocalFolder | HubFolder, variant: str | None = None) -> 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not readable JSON ({error}); download or save it again.") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import struct
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from armature.checkpoints.containers import unwrap
 from armature.errors import CheckpointError
+from armature.foreign import read_json
+from armature.quiet import without_warnings
 
 Format = Literal["safetensors", "torch"]
 
@@ -49,6 +50,23 @@ def read_weights(path: Path) -> WeightFile:
     than it holds, and for tensors that are not plain ones. Their types are for `check_types`, once it is known what
     the file is.
     """
+    form: Format = "torch" if is_torch_file(path) else "safetensors"
+    metadata: dict[str, str] = {}
+    if form == "torch":
+        tensors = unwrap(read_torch(path), str(path))
+    else:
+        tensors, metadata = _read_safetensors(path)
+    for name, tensor in tensors.items():
+        if oddity := _oddity(tensor):
+            raise CheckpointError(f"{path} holds {name} as {oddity}; expected plain tensors. Save the state_dict anew.")
+    return WeightFile(path, form, tensors, metadata)
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a weight file is one of torch's own, by its content; else it is to be a safetensors file.
+
+    Raises CheckpointError for an unreadable or empty file, and for a well-known stand-in for weights.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -60,14 +78,7 @@ def read_weights(path: Path) -> WeightFile:
         raise CheckpointError(f"{path} is empty; expected weights. Download or save it again.")
     if complaint := _not_weights(head):
         raise CheckpointError(f"{path} is {complaint}.")
-    if head.startswith((_ZIP, _PICKLE)) and not _is_safetensors(head):
-        tensors, metadata, form = unwrap(_read_torch(path), str(path)), {}, "torch"
-    else:
-        (tensors, metadata), form = _read_safetensors(path), "safetensors"
-    for name, tensor in tensors.items():
-        if oddity := _oddity(tensor):
-            raise CheckpointError(f"{path} holds {name} as {oddity}; expected plain tensors. Save the state_dict anew.")
-    return WeightFile(path, form, tensors, metadata)
+    return head.startswith((_ZIP, _PICKLE)) and not _is_safetensors(head)
 
 
 def check_types(tensors: Mapping[str, torch.Tensor], where: str) -> None:
@@ -112,19 +123,22 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    _check_header(path)
+    check_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = dict(file.metadata() or {})
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, ValueError, RuntimeError) as error:
+    except Exception as error:  # types that torch lacks, and sizes that it cannot have, fail in its own ways
         raise CheckpointError(
             f"{path} is a damaged safetensors file ({error}); expected intact weights. Download or save it again."
         ) from error
 
 
-def _check_header(path: Path) -> None:
-    """Say what is wrong with the parts of the file that the format defines, before anything is allocated."""
+def check_header(path: Path) -> list[str]:
+    """The names of the tensors in a safetensors file, from its header alone, before anything is allocated.
+
+    Raises CheckpointError, in words, when the parts that the format defines are not as they must be.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         prefix = file.read(8)
@@ -140,10 +154,10 @@ def _check_header(path: Path) -> None:
                 "It is not a weight file, or was made to do harm; use another file."
             )
         try:
-            header: Any = json.loads(file.read(length))
-            entries = [value for name, value in header.items() if name != "__metadata__"]
-            end = max((int(entry["data_offsets"][1]) for entry in entries), default=0)
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError, OverflowError) as error:
+            header: Any = read_json(file.read(length))
+            entries = {name: value for name, value in header.items() if name != "__metadata__"}
+            end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
             raise CheckpointError(
                 f"{path} has no readable safetensors header; expected .safetensors, .pth, .pt or .bin weights."
             ) from error
@@ -154,14 +168,19 @@ def _check_header(path: Path) -> None:
             f"{path} is truncated: {size} bytes of {8 + length + end}; expected a whole safetensors file. "
             "Download or save it again."
         )
+    return list(entries)
 
 
-def _read_torch(path: Path) -> Any:
+def read_torch(path: Path, device: str = "cpu") -> Any:
+    """The content of a file that torch.save wrote, whatever it is; "meta" as device leaves the numbers on disk.
+
+    Raises CheckpointError for a damaged file, and one that needs code or unpacks to far more than it holds.
+    """
     _check_unpacked(path)
     try:
         # Given a path, torch would choose the format by its ending.
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, without_warnings():  # about forms of tensors that are refused anyway
+            return torch.load(file, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         if "nsupported" not in str(error):
             raise _damaged(path, error) from error

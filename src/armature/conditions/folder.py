@@ -14,11 +14,12 @@ from armature.conditions.extractor import Extractor, notes_of
 from armature.conditions.kinds import Kind
 from armature.conditions.networks.loading import AbsentWeightsError
 from armature.conditions.picture.fit import Fit, fit_picture
-from armature.conditions.picture.reading import SMALLEST_SIDE, read_picture
+from armature.conditions.picture.reading import SMALLEST_SIDE, open_picture, read_picture
 from armature.conditions.registry import UNREACHABLE, find_extractor, register_in_worker, registered_here
 from armature.conditions.workers import WorkerEndedError, run_in_processes
 from armature.errors import ArmatureError, ConditionError
 from armature.files import replacing, sweep
+from armature.foreign import read_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -235,11 +236,9 @@ def _metadata(job: Job, extractor: Extractor, settings: Mapping[str, Any], sourc
 
 
 def _up_to_date(target: Path, metadata: Mapping[str, Any]) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(target) as image:
-            return json.loads(str(image.info.get(METADATA_KEY, ""))) == metadata
+        with open_picture(target) as image:
+            return read_json(str(image.info.get(METADATA_KEY, ""))) == metadata
     except Exception:  # decoders raise many kinds for foreign bytes; such a map is made anew
         return False
 

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armature.conditions.picture.reading import read_pixels
+from armature.conditions.picture.reading import open_picture, picture_values
 from armature.errors import ArmatureError, ConditionError, RecipeError
 from armature.files import replacing
+from armature.foreign import read_json
 from armature.generation.samplers import SAMPLERS
 from armature.generation.settings import RECORD_VERSION, ControlSettings, Settings
 
@@ -62,19 +63,16 @@ def read_settings(path: str | Path) -> Settings:
 
     Raises ConditionError for a file that is no picture or carries none, and for settings of another version.
     """
-    from PIL import Image
-
-    read_pixels(path)
-    with Image.open(path) as image:
-        image.load()
+    with open_picture(path) as image:
+        picture_values(image, repr(str(path)))
         text = image.info.get(JSON_KEY)
     if not isinstance(text, str):
         raise ConditionError(
             f"{str(path)!r} carries no settings of Armature; give a PNG as armature generate writes it."
         )
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        record = read_json(text)
+    except ValueError as error:
         raise ConditionError(f"The settings in {str(path)!r} are damaged: {error}.") from error
     try:
         return Settings.from_record(record)

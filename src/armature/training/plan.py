@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,8 @@ from armature.data.encoding.encoder import Encoder
 from armature.data.loader.sampler import BucketBatchSampler, StepLayout
 from armature.data.samples.dataset import Dataset
 from armature.data.samples.sample import by_bucket
+from armature.errors import RecipeError
+from armature.files import local_path
 from armature.training.checkpoint.run_folder import RunFolder
 from armature.training.memory import MemoryEstimate, estimate_memory
 from armature.training.prepare_data import open_data
@@ -204,7 +205,7 @@ def _adapter_in_words(setup: Setup) -> str:
 
 
 def _run_notes(recipe: Recipe) -> list[str]:
-    saved = RunFolder(Path(recipe.run).expanduser()).store().all()
+    saved = RunFolder(local_path(recipe.run, RecipeError)).store().all()
     if not saved:
         return []
     return [f"{recipe.run} holds checkpoints up to {saved[-1].name}: continue them with --resume, or use another run."]
@@ -214,7 +215,7 @@ def _disk_notes(recipe: Recipe, sizes: CacheBytes | None, state: CacheState) -> 
     if sizes is None:
         return []
     size = (state != "pictures") * sizes.pictures + (state != "controls") * sizes.controls
-    place = Path(recipe.cache.folder).expanduser().absolute()
+    place = local_path(recipe.cache.folder, RecipeError).absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free

@@ -13,6 +13,8 @@ from armature.bases.schedule import NoiseSchedule
 from armature.data.encoding.encoder import Encoder
 from armature.data.loader.loader import BatchLoader, cached_batches, online_batches
 from armature.data.loader.sampler import StepLayout
+from armature.errors import RecipeError
+from armature.files import local_path
 from armature.training.callbacks.build import build_callbacks
 from armature.training.checkpoint.run_folder import RunFolder, recipe_digest
 from armature.training.checkpoint.state import TrainerState
@@ -79,7 +81,7 @@ def _run(recipe: Recipe, processes: Processes, display: Display, *, resume: bool
     with ExitStack() as stack:
         # Nothing is written before it is known that models and data fit.
         dataset = open_data(setup)
-        run, text = RunFolder(Path(recipe.run).expanduser()), recipe_text(recipe)
+        run, text = RunFolder(local_path(recipe.run, RecipeError)), recipe_text(recipe)
         notes += processes.in_first(lambda: run.claim(text, resume=resume, force=force))
         for note in notes:
             display.note(note)

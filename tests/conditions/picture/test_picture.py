@@ -1,4 +1,7 @@
 import io
+import os
+import struct
+import threading
 
 import cv2
 import numpy as np
@@ -163,3 +166,64 @@ def test_unclear_sources_are_refused(source, message):
 def test_half_precision_and_gradient_tensors_are_read():
     assert read_picture(torch.rand(3, 16, 16, dtype=torch.bfloat16)).size == (16, 16)
     assert read_picture(torch.rand(1, 16, 16, requires_grad=True)).mode == "L"
+
+
+def within(seconds, call):
+    """What a call gives; a failure, not a test that hangs, when it takes longer."""
+    given = []
+    thread = threading.Thread(target=lambda: given.append(call()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert given, f"it still waits after {seconds} s"
+    return given[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+
+    def refused():
+        with pytest.raises(ConditionError, match="is no regular file, and its end might never come"):
+            read_pixels(tmp_path / "a.png")
+        return True
+
+    within(60, refused)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n%%EOF\n",
+        b'/* XPM */\nstatic char * a[] = {\n"9 9 1 1",\n"a c #FFFFFF",\n' + b'"aaaaaaaaa",\n' * 9 + b"};",
+    ],
+)
+def test_a_file_that_would_start_another_program_is_no_picture(tmp_path, monkeypatch, content):
+    """Pillow hands PostScript, whatever its file is called, to Ghostscript."""
+    monkeypatch.setattr("subprocess.check_call", lambda *rest, **options: pytest.fail("a program was started"))
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(ConditionError, match=r"cannot be read as a picture \(UnidentifiedImageError\)"):
+        read_pixels(tmp_path / "a.png")
+
+
+def test_broken_metadata_leave_the_pixels(tmp_path, colours):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a picture"
+    for number, data in enumerate((exif.tobytes()[:20], b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"\xff" * 30)):
+        Image.fromarray(colours).save(tmp_path / f"{number}.webp", exif=data, lossless=True)
+        assert np.array_equal(np.asarray(read_picture(tmp_path / f"{number}.webp")), colours)
+
+
+def test_pages_that_cannot_be_counted_are_an_error_in_words(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "a.tif")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, directory)
+    struct.pack_into("<I", data, directory + 2 + 12 * entries, 2)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(ConditionError, match=r"a\.tif' is truncated or damaged"):
+        read_pixels(tmp_path / "a.tif")
+
+
+def test_names_that_no_file_system_has():
+    with pytest.raises(ConditionError, match="cannot be looked for"):
+        read_pixels("x" * 300 + ".png")

@@ -161,3 +161,8 @@ def test_keypose_draws_left_green_and_right_blue():
     assert canvas[round(joints[10].y), round(joints[10].x)].tolist() == [0, 128, 255]
     with pytest.raises(ConditionError, match="keypose of 3 joints was given; expected 17"):
         draw_keypose([joints[:3]], (512, 512))
+
+
+def test_a_picture_above_the_limit_is_not_drawn():
+    with pytest.raises(ConditionError, match="65535 x 65535 px was asked for, above the limit of 64000000 pixels"):
+        draw_pose([], (65535, 65535))

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from encoding_parts import FakeSamples, autoencoder, number_of, sd_encoder, sd_pipeline, xl_encoder
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from armature.bases.open import open_base
 from armature.data.cache.build import prepare
@@ -18,6 +21,7 @@ from armature.data.encoding.encoder import Encoder
 from armature.data.settings import CacheSettings
 from armature.data.sources.source import Problem
 from armature.errors import DatasetError
+from armature.files import file_digest
 
 
 @pytest.fixture(scope="module")
@@ -407,3 +411,85 @@ def test_another_process_that_is_killed_is_told_and_what_is_done_stays(encoder, 
     samples = FakeSamples()
     prepare(samples, Fragile(encoder, 0), settings)
     assert samples.reads == []
+
+
+def tampered(folder, name, change, fit=True):
+    """Change the tensors of a store's file; fit: and what the manifest says of its size and checksum."""
+    path = folder / name
+    with safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    save_file({key: tensor.contiguous() for key, tensor in change(tensors).items()}, path, metadata)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for written in (manifest["index"], manifest["empty"], *(shard["written"] for shard in manifest["shards"])):
+        if fit and written is not None and written["file"] == name:
+            written["size"], written["checksum"] = path.stat().st_size, file_digest(path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: {**t, "shard": t["shard"] + 100}, "it names rows that are not there"),
+        (lambda t: {**t, "row": t["row"] - 1}, "it names rows that are not there"),
+        (lambda t: {**t, "variant": t["variant"] + 1}, "it names rows that are not there"),
+        (lambda t: {**t, "number": t["number"].double()}, "it has not the five columns"),
+        (lambda t: {**t, "place": t["place"][1:]}, "it has not the five columns"),
+        (lambda t: {"number": t["number"]}, "it has not the five columns"),
+    ],
+)
+def test_an_index_of_rows_that_are_not_there_is_told_and_made_again(encoder, settings, change, told):
+    folder = prepare(FakeSamples(), encoder, settings).pictures.folder
+    tampered(folder, "index.safetensors", change)
+    with pytest.raises(DatasetError, match=f"index.safetensors, a file of a cache, is damaged: {told}"):
+        open_cache(FakeSamples(), encoder, settings)
+    prepare(FakeSamples(), encoder, settings).verify()
+
+
+def test_an_index_with_other_numbers_than_were_written_is_told(encoder, settings):
+    folder = prepare(FakeSamples(), encoder, settings).pictures.folder
+    tampered(folder, "index.safetensors", lambda t: {**t, "place": t["place"].flip(0)}, fit=False)
+    with pytest.raises(DatasetError, match="its checksum is not the one that was written"):
+        open_cache(FakeSamples(), encoder, settings)
+
+
+@pytest.mark.parametrize(
+    ("store", "change", "told"),
+    [
+        ("pictures", lambda t: {k: v for k, v in t.items() if k != "moments"}, "it has no moments"),
+        ("pictures", lambda t: {**t, "moments": t["moments"].float()}, "its moments is torch.float32 of shape"),
+        ("pictures", lambda t: {**t, "row_sums": t["row_sums"][1:]}, "its row_sums is torch.int64 of shape"),
+        ("pictures", lambda t: {**t, "text": t["text"][0]}, "its text is torch.float16 of shape"),
+        ("controls", lambda t: {k: v for k, v in t.items() if k != "control_bits"}, "it has no control_bits"),
+        ("controls", lambda t: {**t, "control_bits": t["control_bits"].short()}, "its control_bits is torch.int16"),
+        ("controls", lambda t: {**t, "control_bits": t["control_bits"][..., 1:]}, "its control_bits is torch.uint8 of"),
+    ],
+)
+def test_a_shard_that_holds_other_things_is_told_when_it_is_opened(encoder, settings, store, change, told):
+    cache = prepare(FakeSamples(tall_every=100), encoder, settings)
+    tampered(getattr(cache, store).folder, "shard-00000.safetensors", change)
+    again = open_cache(FakeSamples(tall_every=100), encoder, settings)
+    with pytest.raises(DatasetError, match=f"shard-00000.safetensors, a file of a cache, is damaged: {told}"):
+        again.read(again.entries(np.array([1]), np.array([0])), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variants": "many"},
+        {"variants": 0},
+        {"version": None},
+        {"holds": "everything"},
+        {"index": {"file": "../../secret", "size": 1, "checksum": ""}},
+        {"index": {"file": "index.safetensors", "size": -1, "checksum": ""}},
+        {"shards": [{"written": None, "split": "training", "bucket": [0, 8], "plan": "", "rows": 0, "truncated": 0}]},
+        {"shards": {}},
+    ],
+    ids=str,
+)
+def test_a_manifest_with_absurd_values_is_named_and_made_again(encoder, settings, change):
+    folder = prepare(FakeSamples(), encoder, settings).pictures.folder
+    values = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**values, **change}))
+    with pytest.raises(DatasetError, match=r"manifest.json is no manifest of a cache"):
+        open_cache(FakeSamples(), encoder, settings)
+    prepare(FakeSamples(), encoder, settings).verify()

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import tarfile
 import threading
 
 import numpy as np
@@ -216,3 +217,50 @@ def write_captions(root, captions):
     pictures = [{"bytes": png(picture(number)), "path": None} for number in range(len(captions))]
     datasets.Dataset.from_dict({"image": pictures, "text": captions}, features=features).save_to_disk(str(root))
     return root
+
+
+def member(name, data, size=None):
+    """A tar member; `size`: the 12 bytes of its size field, with a right checksum."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    if size is not None:
+        header[124:136], header[148:156] = size, b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + data + bytes(-len(data) % 512)
+
+
+@pytest.mark.parametrize(
+    "size", [(-1024).to_bytes(12, "big", signed=True), (-512).to_bytes(12, "big", signed=True), b"abc".ljust(12, b"\0")]
+)
+def test_a_shard_whose_members_lead_back_ends_there(tmp_path, size):
+    """Python's own reader goes round for ever."""
+    parts = [member("0.png", png(picture(0))), member("0.txt", b"a dog"), member("1.png", b"x", size), bytes(1024)]
+    (tmp_path / "a.tar").write_bytes(b"".join(parts))
+    source = within(60, lambda: open_source(settings(tmp_path), "sketch"))
+    assert (len(source), source.read(0).caption) == (2, "a dog")
+    assert "what follows is lost" in source.problem(1).reason
+
+
+def test_names_that_are_too_long_with_another_ending_have_no_caption(tmp_path):
+    root = write_folder(tmp_path, 2)
+    (root / f"{'x' * 250}.png").write_bytes(png(picture(2)))
+    data = opened(root, bad_share=0.5)
+    assert [key[:3] for key in data.bad.by_key] == ["xxx"]
+    listed = write_imagefolder(tmp_path / "listed", 3)
+    with (listed / "metadata.jsonl").open("a") as file:
+        file.write("\n" + json.dumps({"file_name": "x" * 300 + ".png", "text": "a dog"}))
+    assert "there is no file" in open_source(settings(listed), "sketch").problem(3).reason
+
+
+def test_a_caption_without_end_is_not_read(tmp_path):
+    root = write_folder(tmp_path, 2)
+    (root / "0000.txt").write_bytes(b"x" * 3_000_000)
+    assert "it has more than 1000000 bytes" in open_source(settings(root), "sketch").problem(0).reason
+
+
+def test_a_row_deeper_than_any_reader_is_one_bad_sample(tmp_path):
+    root = write_imagefolder(tmp_path, 3)
+    with (root / "metadata.jsonl").open("a") as file:
+        file.write("\n" + "[" * 100_000 + "]" * 100_000)
+    assert "nested more than 64 deep" in open_source(settings(root), "sketch").problem(3).reason

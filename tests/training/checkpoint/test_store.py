@@ -10,7 +10,14 @@ from small_training import differences
 
 from armature.errors import CheckpointError
 from armature.training.checkpoint import state as state_module
-from armature.training.checkpoint.state import Checkpoint, LearnerState, OptimizerState, TrainerState, facts_digest
+from armature.training.checkpoint.state import (
+    Checkpoint,
+    LearnerState,
+    OptimizerState,
+    TrainerState,
+    facts_digest,
+    read_checkpoint,
+)
 from armature.training.checkpoint.store import CheckpointStore
 
 
@@ -153,3 +160,25 @@ def test_damaged_ones_set_aside_do_not_push_out_new_ones(tmp_path):
 
 def test_no_checkpoint_is_no_error(store):
     assert store.newest_whole() == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ([1], "state.json cannot be read"),
+        ({"format": 2}, "does not say all that a checkpoint needs"),
+        (
+            {"format": 2, "files": {"../../secret": {"bytes": 1, "digest": ""}}},
+            "names '../../secret', which is no file",
+        ),
+        ({"format": 2, "files": 5}, "does not say all that a checkpoint needs"),
+    ],
+)
+def test_a_state_made_by_hand_is_told(store, facts, told):
+    folder = store.save(checkpoint(5))
+    whole = {**facts, "digest": facts_digest(facts)} if isinstance(facts, dict) else facts
+    (folder / "state.json").write_text(json.dumps(whole))
+    with pytest.raises(CheckpointError, match=told):
+        read_checkpoint(folder)
+    (folder / "state.json").write_text("[" * 100_000)
+    assert "nested more than 64 deep" in store.newest_whole()[1][0]

@@ -280,3 +280,45 @@ def test_a_name_of_before_is_told_as_such(former, today):
 def test_a_name_of_before_without_its_table_is_told_too():
     assert mistakes(LEAST, "measure=1 step") == ("measure is now called eval.every",)
     assert mistakes(LEAST, "start=embedded:canny") == ("start is now called adapter.init_from",)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = " + "[" * 100_000, "is no TOML: it is nested too deep"),
+        ("a = " + "[" * 70 + "]" * 70, "is no TOML: it is nested more than 64 deep"),
+        (".".join(["a"] * 50_000) + " = 1", "has more than 500 dots in a line"),
+        ("run = '" + "x" * 300_000 + "'", "it is longer than 200000 letters"),
+        ("[train]\nbatch = " + "9" * 30, "a number of 30 digits; whole numbers have at most 64 bits"),
+        ("[train]\nbatch = " + "9" * 9000, "Exceeds the limit"),
+        ("[train]\nbatch = 0x" + "f" * 9000, "Exceeds the limit"),
+    ],
+)
+def test_recipes_made_to_do_harm(tmp_path, text, told):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(RecipeError, match=told):
+        load_recipe(tmp_path / "a.toml")
+
+
+def test_paths_that_no_file_system_has():
+    for path in ("~nosuchuser/a.toml", "x" * 300, "a\0b"):
+        with pytest.raises(RecipeError, match=r"check the path|write the path"):
+            load_recipe(path)
+
+
+def test_lengths_beyond_all_counting():
+    for length in ("9" * 400 + " steps", "9" * 400 + " minutes", "2e300 steps"):
+        assert "train.length" in mistakes({**LEAST, "train": {"length": length}})[0]
+
+
+def test_foreign_names_with_dots_of_their_own():
+    assert mistakes({**LEAST, "a.b": 1, "train.batch": 4, "adapter.x": {"y.z": 1}}) == (
+        "a.b is unknown; take it out",
+        "'train.batch' in quotes is one name with a dot in it; write it without quotes",
+        "[adapter.x] is no table of a recipe; expected base, adapter, data, cache, train, logging, eval, checkpoint",
+    )
+
+
+def test_overrides_deeper_than_any_reader_are_text():
+    assert "batch" in mistakes(LEAST, "batch=" + "[" * 100_000)[0]
+    assert "batch" in mistakes(LEAST, "batch=" + "9" * 9000)[0]

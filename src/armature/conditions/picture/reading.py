@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature.conditions.picture.arrays import array_to_hwc, float_range_message, is_tensor, sixteen_bit_notes
 from armature.errors import ConditionError
+from armature.files import local_path
+from armature.quiet import without_warnings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 LIMIT_NAME = "ARMATURE_MAX_PIXELS"
 DEFAULT_LIMIT = 64_000_000
 SMALLEST_SIDE = 8
+# What a file may be, by its content: other decoders of Pillow start programs (EPS), or take any bytes for a picture.
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 _PILLOW_LIMIT = threading.Lock()
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ def read_pixels(source: Any) -> Pixels:
     from PIL import Image
 
     if isinstance(source, (str, os.PathLike)):
-        with _open_file(Path(source)) as image:
-            pixels = _from_pil(image, repr(str(source)))
+        with open_picture(source) as image:
+            pixels = picture_values(image, repr(str(source)))
     elif isinstance(source, Image.Image):
-        pixels = _from_pil(source, "The picture")
+        pixels = picture_values(source, "The picture")
     elif is_tensor(source) or hasattr(source, "__array__"):
         pixels = _on_background(*array_to_hwc(source))
     else:
@@ -90,24 +95,26 @@ def pixel_limit() -> int:
     return int(text)
 
 
-def _open_file(path: Path) -> Image.Image:
+def open_picture(source: str | os.PathLike[str]) -> Image.Image:
     """The file's header as a PIL picture whose size is known to be bearable; raises ConditionError otherwise."""
     from PIL import Image
 
-    if str(path).startswith(("http:/", "https:/")):
-        raise ConditionError(f"{str(path)!r} is a web address; download the picture and give its path.")
+    if str(source).startswith(("http:/", "https:/")):
+        raise ConditionError(f"{str(source)!r} is a web address; download the picture and give its path.")
+    path = local_path(source, ConditionError)
     if not path.exists():
         raise ConditionError(f"No picture at {str(path)!r}.")
     if path.is_dir():
         raise ConditionError(f"{str(path)!r} is a folder; expected one picture.")
+    if not path.is_file():
+        raise ConditionError(f"{str(path)!r} is no regular file, and its end might never come; give a picture's path.")
     if path.stat().st_size == 0:
         raise ConditionError(f"{str(path)!r} is empty (0 bytes).")
     limit = pixel_limit()
-    with _PILLOW_LIMIT, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about odd metadata; the pixels decide below
+    with _PILLOW_LIMIT, without_warnings():  # about odd metadata; the pixels decide below
         pillow_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit is checked next
         try:
-            image = Image.open(path)
+            image = Image.open(path, formats=picture_formats())
         except Exception as error:  # decoders raise many kinds for foreign bytes
             raise ConditionError(_unreadable(path, error)) from error
         finally:
@@ -122,27 +129,33 @@ def _open_file(path: Path) -> Image.Image:
     return image
 
 
+@cache
+def picture_formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read, as far as this Pillow has them."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _unreadable(path: Path, error: Exception) -> str:
     if path.suffix.lower() in (".exr", ".hdr"):
         return f"{str(path)!r} is a high-dynamic-range file; tone-map it to a PNG first."
     return f"{str(path)!r} cannot be read as a picture ({type(error).__name__}); expected PNG, JPEG, WebP, TIFF or BMP."
 
 
-def _from_pil(image: Image.Image, name: str) -> Pixels:
-    """A PIL picture of any mode, decoded; `name` begins the error messages."""
+def picture_values(image: Image.Image, name: str) -> Pixels:
+    """Decode a PIL picture of any mode; `name` begins the error messages. Raises ConditionError for a damaged one."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd metadata
+        with without_warnings():  # about odd metadata, as early as on counting pages
             return _decoded(image, name)
     except (ConditionError, MemoryError):
         raise
-    except Exception as error:  # decoders raise many kinds for broken data, as early as on counting pages
+    except Exception as error:  # decoders raise many kinds for broken data
         raise ConditionError(f"{name} is truncated or damaged ({error}).") from error
 
 
 def _decoded(image: Image.Image, name: str) -> Pixels:
-    from PIL import ImageOps
-
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # MPO: phones store a preview or a second eye behind the photo
         raise ConditionError(f"{name} is animated or has pages ({frames} frames); save the one you mean as PNG.")
@@ -152,11 +165,34 @@ def _decoded(image: Image.Image, name: str) -> Pixels:
     if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()) if image.mode in ("RGB", "RGBA")):
         notes.append("16 bits a channel were read as 8.")
     image.load()
-    turned = ImageOps.exif_transpose(image)
-    if turned.size != image.size or image.getexif().get(0x0112, 1) != 1:
+    turned = upright(image)
+    if turned is not image:
         notes.append("Turned upright by its EXIF orientation.")
     values, more = _decode(turned, name)
     return _on_background(values, (*notes, *more))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture as it is looked at: turned where its EXIF orientation says so, else the very same object.
+
+    Broken metadata say nothing: the pixels decide.
+    """
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    try:
+        turn = turns.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # whatever parsing foreign bytes, and the texts in them, may raise
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _decode(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from armature.conditions.picture.reading import LIMIT_NAME, pixel_limit
 from armature.conditions.pose.pose import Joint, Pose
 from armature.errors import ConditionError
 
@@ -39,7 +40,8 @@ def draw_pose(people: Pose | Sequence[Pose], size: tuple[int, int]) -> Image.Ima
 
     Limbs are filled ellipses in the limb's colour at 60 %, joints full discs above them; both are 4 pixels in half
     width for a shorter side of 512, and scale with the picture.
-    size: (width, height) in pixels. Nobody gives a black picture. Raises ConditionError for a size below 8.
+    size: (width, height) in pixels. Nobody gives a black picture. Raises ConditionError for a size below 8 or above the
+    pixel limit.
     """
     # Toyworld draws the same people; limb i takes colour i, joint i as well.
     from armature.toyworld.maps import LIMBS, WHEEL
@@ -91,6 +93,11 @@ def _drawn(size: tuple[int, int], draw: Callable[[np.ndarray, float, float], Non
     if min(size) < 8:
         raise ConditionError(
             f"A pose picture of {width} x {height} px was asked for; expected at least 8 on each side."
+        )
+    if width * height > (limit := pixel_limit()):
+        raise ConditionError(
+            f"A pose picture of {width} x {height} px was asked for, above the limit of {limit} pixels; ask for a "
+            f"smaller one, or raise the limit with {LIMIT_NAME}."
         )
     factor = min(4, max(1, math.ceil(_REFERENCE / min(size))))
     canvas = np.zeros((height * factor, width * factor, 3), np.uint8)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from armature.conditions.picture.reading import pixel_limit
 from armature.errors import ConditionError
 from armature.files import replacing
+from armature.foreign import read_json
 
 JOINTS = (
     "nose",
@@ -137,10 +138,10 @@ def _json(path: Path, name: str) -> Any:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ConditionError(f"{name} has {path.stat().st_size} bytes; a pose file has at most {_MOST_BYTES}.")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return read_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConditionError(f"No pose file can be read at {name} ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConditionError(f"{name} is not JSON ({error}).") from error
 
 

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from armature.bases.text import TextStates
-from armature.data.cache.manifest import VERSION, Holds, Manifest
+from armature.data.cache.manifest import VERSION, Holds, Manifest, Written
 from armature.data.cache.shard import Shard, check_size, damaged
 from armature.data.encoding.batch import EncodedBatch, stack_controls
 from armature.data.encoding.encoder import Encoder
 from armature.data.samples.sample import CroppedSamples, Failure
 from armature.data.settings import CacheSettings
 from armature.errors import DatasetError
-from armature.files import Digest, file_digest
+from armature.files import Digest, file_digest, local_path
 
 INDEX = "index.safetensors"
 EMPTY = "empty.safetensors"
 _OPEN_SHARDS = 256
+_WHOLE = (torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def cache_folders(samples: CroppedSamples, encoder: Encoder, settings: CacheSett
     and precision; of controls the maps and how they are made.
     """
     content = samples.fingerprint()
-    folder = Path(settings.folder).expanduser()
+    folder = local_path(settings.folder, DatasetError)
     pictures = _name(samples, settings, content.pictures, encoder.identity(), str(encoder.text_dtype))
     return CacheFolders(folder / f"pictures-{pictures}", folder / f"controls-{_name(samples, settings, content.whole)}")
 
@@ -68,10 +68,7 @@ class Store:
         for written in manifest.files():
             check_size(folder / written.file, written.size)
         self.folder, self.manifest = folder, manifest
-        index = load_tensors(folder / INDEX)
-        self.number, self.variant, self.place, self.shard, self._row = (
-            index[name].numpy() for name in ("number", "variant", "place", "shard", "row")
-        )
+        self.number, self.variant, self.place, self.shard, self._row = _read_index(folder / INDEX, manifest)
         self.held = np.array([shard.split == "held_out" for shard in manifest.shards], bool)[self.shard]
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._lock = threading.Lock()
@@ -115,9 +112,10 @@ class Store:
             if number in self._open:
                 self._open.move_to_end(number)
                 return self._open[number]
-            written = self.manifest.shards[number].written
-            assert written is not None  # the index names only shards that have rows
-            shard = self._open[number] = Shard(self.folder / written.file, written.size)
+            record = self.manifest.shards[number]
+            assert record.written is not None  # the index names only shards that have rows
+            path = self.folder / record.written.file
+            shard = self._open[number] = Shard(path, self.manifest.holds, record)
             if len(self._open) > _OPEN_SHARDS:
                 self._open.popitem(last=False)
             return shard
@@ -144,7 +142,9 @@ class Cache:
         training = np.flatnonzero(~held)
         self._sorted = training[np.argsort(numbers[training], kind="stable")]
         self._known, self._first, self._count = np.unique(numbers[self._sorted], return_index=True, return_counts=True)
-        empty = load_tensors(pictures.folder / EMPTY)
+        empty = load_tensors(pictures.folder / EMPTY, pictures.manifest.empty)
+        if "text" not in empty:
+            raise damaged(pictures.folder / EMPTY, "it has no text states")
         self.empty = TextStates(empty["text"], empty.get("pooled"))
 
     @property
@@ -186,6 +186,12 @@ class Cache:
         positions: see EncodedBatch. Safe to call from several threads. Raises DatasetError, which names the file, for
         damaged data.
         """
+        try:
+            return self._read(entries, positions)
+        except RuntimeError as error:  # shards that do not agree, each with the checksums of its own
+            raise damaged(self.pictures.folder, f"its rows do not fit together ({error})") from error
+
+    def _read(self, entries: np.ndarray, positions: np.ndarray) -> EncodedBatch:
         rows = [self.pictures.at(row) for row in self._picture_row[entries]]
         controls = [self.controls.at(row) for row in self._control_row[entries]]
         texts = [shard.text(row) for shard, row in rows]
@@ -226,10 +232,33 @@ def _same_channels(maps: list[np.ndarray]) -> np.ndarray:
     return stack_controls([m[0] if m.shape[0] == 1 else m.transpose(1, 2, 0) for m in maps])
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """A small file of a store, in memory. Raises DatasetError when it cannot be read."""
+def _read_index(path: Path, manifest: Manifest) -> list[np.ndarray]:
+    """Number, variant, place, shard and row, each (rows,). Raises DatasetError for rows that are in no shard."""
+    tensors = load_tensors(path, manifest.index)
+    columns = [tensors.get(name) for name in ("number", "variant", "place", "shard", "row")]
+    index = [column.numpy() for column in columns if column is not None and column.dtype in _WHOLE]
+    if len(index) < len(columns) or len({column.shape for column in index}) > 1 or index[0].ndim != 1:
+        raise damaged(path, "it has not the five columns of whole numbers that tell where each sample lies")
+    number, variant, place, shard, row = index
+    rows = np.array([record.rows for record in manifest.shards], np.int64)
+    ends = ((number, None), (variant, manifest.variants), (place, None), (shard, len(rows)))
+    whole = all((column >= 0).all() and (end is None or (column < end).all()) for column, end in ends)
+    if not (whole and (row >= 0).all() and (row < rows[shard]).all()):
+        raise damaged(path, "it names rows that are not there")
+    return index
+
+
+def load_tensors(path: Path, written: Written | None = None) -> dict[str, torch.Tensor]:
+    """A small file of a store, in memory; its checksum is compared with that of `written`.
+
+    Raises DatasetError when it cannot be read, or is another file than was written.
+    """
     try:
+        if written is not None and file_digest(path) != written.checksum:
+            raise damaged(path, "its checksum is not the one that was written")
         # Cloned, because what load_file gives may still lie in the file.
         return {name: tensor.clone() for name, tensor in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
+    except DatasetError:
+        raise
+    except Exception as error:  # foreign types and odd headers fail in many ways
         raise damaged(path, str(error)) from error

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 
 from armature.data.samples.sample import CroppedSamples, Failure, by_bucket
-from armature.data.sources.source import Problem
 from armature.errors import DatasetError
 from armature.files import Digest, file_digest, replacing
 
@@ -81,6 +81,11 @@ class Written:
     size: int
     checksum: str
 
+    def __post_init__(self) -> None:
+        # A manifest is a file like others; it must not lead out of its folder.
+        if Path(self.file).name != self.file or not self.file or self.size < 0:
+            raise ValueError(f"{self.file!r} of {self.size} bytes is no file beside it")
+
     @classmethod
     def of(cls, path: Path) -> Written:
         """Of a file that was just written. Raises DatasetError when it cannot be read back."""
@@ -108,18 +113,13 @@ class ShardRecord:
     failed: tuple[Failure, ...]
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ShardRecord:
-        """Undo `asdict` and JSON. Raises KeyError or TypeError for anything else."""
-        written = values["written"]
-        failed = [Failure(**{**failure, "problem": Problem(**failure["problem"])}) for failure in values["failed"]]
-        return cls(
-            **{
-                **values,
-                "written": None if written is None else Written(**written),
-                "bucket": tuple(values["bucket"]),
-                "failed": tuple(failed),
-            }
-        )
+    def from_json(cls, text: str) -> ShardRecord:
+        """Undo `asdict` and JSON. Raises ValueError for anything else."""
+        return TypeAdapter(cls).validate_json(text, strict=True)
+
+    def __post_init__(self) -> None:
+        if min(self.bucket) < 1 or self.rows < 0 or (self.rows > 0) != (self.written is not None):
+            raise ValueError(f"a shard of {self.rows} rows of {self.bucket} px is none")
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,10 @@ class Manifest:
     index: Written
     empty: Written | None
     shards: tuple[ShardRecord, ...]
+
+    def __post_init__(self) -> None:
+        if self.variants < 1 or (self.holds == "pictures") != (self.empty is not None):
+            raise ValueError(f"{self.variants} variants of {self.holds} are no store")
 
     @property
     def failed(self) -> tuple[Failure, ...]:
@@ -158,20 +162,13 @@ class Manifest:
         """The manifest of a folder, or None when there is none. Raises DatasetError for an unreadable one."""
         path = folder / MANIFEST
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                **{
-                    **values,
-                    "index": Written(**values["index"]),
-                    "empty": None if values["empty"] is None else Written(**values["empty"]),
-                    "shards": tuple(ShardRecord.from_json(shard) for shard in values["shards"]),
-                }
-            )
+            return TypeAdapter(cls).validate_json(path.read_text(encoding="utf-8"), strict=True)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
             raise DatasetError(
-                f"{path} is no manifest of a cache ({error}). Delete this file and prepare the cache again; whole "
+                f"{path} is no manifest of a cache ({reason}). Delete this file and prepare the cache again; whole "
                 "shards are kept."
             ) from error
 
@@ -189,9 +186,9 @@ def write_record(folder: Path, number: int, record: ShardRecord) -> None:
 def read_record(folder: Path, number: int, plan: str) -> ShardRecord | None:
     """The record of a shard that was made by this plan and is whole on disk, by its size; else None."""
     try:
-        record = ShardRecord.from_json(json.loads(record_path(folder, number).read_text(encoding="utf-8")))
+        record = ShardRecord.from_json(record_path(folder, number).read_text(encoding="utf-8"))
         there = record.written is None or (folder / record.written.file).stat().st_size == record.written.size
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
     return record if there and record.plan == plan else None
 

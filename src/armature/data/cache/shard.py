@@ -5,27 +5,30 @@ from __future__ import annotations
 import itertools
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from armature.bases.text import TextStates
-from armature.data.cache.manifest import writing
+from armature.data.cache.manifest import Holds, ShardRecord, writing
 from armature.data.encoding.batch import stack_controls, time_ids_of
 from armature.data.encoding.encoder import Encoder, bytes_of
 from armature.data.samples.sample import NOTHING, CroppedSample
 from armature.errors import DatasetError
+from armature.foreign import read_json
 
 _HEADER = "armature"
 # What a row's checksum covers, and a caption's.
 ROW_PARTS = ("numbers", "variants", "moments", "control", "control_bits", "caption", "time_ids")
 TEXT_PARTS = ("text", "pooled")
+_OPTIONAL = ("pooled", "time_ids")
 
 
 def write_shard(path: Path, tensors: dict[str, Tensor], keys: Sequence[str]) -> None:
@@ -38,18 +41,25 @@ def write_shard(path: Path, tensors: dict[str, Tensor], keys: Sequence[str]) -> 
 class Shard:
     """An opened shard. Its tensors stay on disk (memory-mapped); what is read of them is checked.
 
-    Raises DatasetError, which names the file, when it is missing, of another size than `size` bytes, or unreadable.
+    holds: the store that it is of. record: what the manifest says of it.
+    Raises DatasetError, which names the file, when it is missing, of another size than was written, unreadable, or
+    holds other things than a shard does.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, holds: Holds, record: ShardRecord) -> None:
         self._path = path
-        check_size(path, size)
+        check_size(path, 0 if record.written is None else record.written.size)
         try:
             with safe_open(path, framework="pt") as file:
-                self._keys: list[str] = json.loads(file.metadata()[_HEADER])["keys"]
+                self._keys: list[str] = read_json(file.metadata()[_HEADER])["keys"]
                 self._tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            strange = _strange(self._tensors, holds, record)
+            if strange is None and not (_is_texts(self._keys) and len(self._keys) == record.rows):
+                strange = f"it names not {record.rows} samples"
+        except Exception as error:  # foreign types and odd headers fail in many ways
             raise damaged(path, str(error)) from error
+        if strange is not None:
+            raise damaged(path, strange)
         self._checked = {"row_sums": set[int](), "text_sums": set[int]()}
 
     def key(self, row: int) -> str:
@@ -74,6 +84,8 @@ class Shard:
         """States (tokens, width) and pooled (width,) or None."""
         self._check(row, "row_sums", ROW_PARTS)
         caption = int(self._tensors["caption"][row])
+        if caption < 0:
+            raise damaged(self._path, f"row {row} has no caption")
         self._check(caption, "text_sums", TEXT_PARTS)
         pooled = self._tensors.get("pooled")
         return self._tensors["text"][caption], None if pooled is None else pooled[caption]
@@ -90,6 +102,48 @@ class Shard:
         if row >= len(self._tensors[sums]) or row_sum(self._tensors, parts, row) != int(self._tensors[sums][row]):
             raise damaged(self._path, f"row {row} does not have the checksum that was written with it")
         self._checked[sums].add(row)
+
+
+def _strange(tensors: Mapping[str, Tensor], holds: Holds, record: ShardRecord) -> str | None:
+    """What in the tensors is not as in a shard of so many rows and this bucket, or None."""
+    rows, (width, height) = record.rows, record.bucket
+    whole, half = (torch.int32, torch.int64), (torch.float16, torch.bfloat16)
+    captions = len(tensors["text"]) if "text" in tensors and tensors["text"].ndim else 0
+    # Types and shape of each; None stands for any length.
+    wanted: dict[str, tuple[tuple[torch.dtype, ...], tuple[int | None, ...]]] = {
+        "numbers": (whole, (rows,)),
+        "variants": (whole, (rows,)),
+        "row_sums": (whole, (rows,)),
+    }
+    if holds == "pictures":
+        wanted |= {
+            "moments": (half, (rows, None, None, None)),
+            "caption": (whole, (rows,)),
+            "text": (half, (captions, None, None)),
+            "text_sums": (whole, (captions,)),
+            "pooled": (half, (captions, None)),
+            "time_ids": (whole, (rows, None)),
+        }
+    elif "control" in tensors:
+        wanted["control"] = ((torch.uint8,), (rows, None, height, width))
+    else:
+        wanted["control_bits"] = ((torch.uint8,), (rows, None, height, width // 8))
+    for name, (types, shape) in wanted.items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            if name not in _OPTIONAL:
+                return f"it has no {name}"
+        elif tensor.dtype not in types or not _fits(tensor.shape, shape):
+            return f"its {name} is {tensor.dtype} of shape {list(tensor.shape)}"
+    return None
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(shape) == len(wanted) and all(b in (None, a) for a, b in zip(shape, wanted, strict=True))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def check_size(path: Path, size: int) -> None:

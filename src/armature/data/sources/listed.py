@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +21,13 @@ from armature.data.sources.reading import (
 )
 from armature.data.sources.source import BadSampleError, Fingerprint, Problem, Sample, Source, printable
 from armature.errors import ConditionError, DatasetError
-from armature.files import Digest
+from armature.files import Digest, local_path
+from armature.foreign import read_json
 
 PICTURE_ENDINGS = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"})
 _READERS = 8
+# No caption, and no JSON beside a picture, is this long.
+_LONGEST_CAPTION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -170,14 +172,17 @@ class ListedSource(Source):
 def _read_caption(key: str, caption: CaptionBytes) -> str | NoCaption:
     try:
         with caption.source.open() as file:
-            text = file.read().decode("utf-8-sig")
+            data = file.read(_LONGEST_CAPTION + 1)
+            if len(data) > _LONGEST_CAPTION:
+                raise ValueError(f"it has more than {_LONGEST_CAPTION} bytes")
+            text = data.decode("utf-8-sig")
         if caption.field is None:
             return text
-        content = json.loads(text)
+        content = read_json(text, finite=False)
     except OSError as error:
         reason = f"Its caption cannot be opened ({error.strerror or error})."
         raise BadSampleError(key, Problem("caption", reason)) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         what = "UTF-8 text" if isinstance(error, UnicodeDecodeError) else "JSON"
         raise BadSampleError(key, Problem("caption", f"Its caption is no {what} ({error}).")) from error
     value = content.get(caption.field) if isinstance(content, dict) else None
@@ -215,7 +220,7 @@ class MapFolder:
 
 def conditions_folder(name: str, root: Path) -> Path:
     """The folder that `data.conditions` names: as it is, or inside the source's folder."""
-    path = Path(name).expanduser()
+    path = local_path(name, DatasetError)
     inside = root / path
     return inside if not path.is_absolute() and inside.is_dir() else path
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pkgutil
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 from armature.data.settings import AUTO, DataSettings
 from armature.data.sources import formats
 from armature.data.sources.source import Source, SourceFormat
 from armature.errors import DatasetError, RecipeError
+from armature.files import local_path
 
 
 def open_source(settings: DataSettings, kind: str) -> Source:
@@ -47,7 +47,7 @@ def find_format(source: str) -> str:
     best = max(certainty, key=lambda name: certainty[name])
     if certainty[best] > 0:
         return best
-    if Path(source).expanduser().is_file():
+    if local_path(source, DatasetError).is_file():
         raise DatasetError(
             f"data.source = {source!r} is one file; expected a folder, .tar shards, a metadata.jsonl or a hub id."
         )

@@ -6,8 +6,6 @@ import errno
 import io
 import os
 import stat
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +13,23 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from armature.conditions.picture.reading import LIMIT_NAME, SMALLEST_SIDE, pixel_limit, read_pixels
+from armature.conditions.picture.reading import (
+    LIMIT_NAME,
+    SMALLEST_SIDE,
+    picture_formats,
+    pixel_limit,
+    read_pixels,
+    upright,
+)
 from armature.errors import ConditionError
 from armature.files import Digest
+from armature.quiet import without_warnings
 
 _END = 64 * 1024
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
-# Warning filters are shared by all threads.
-_FILTERS = threading.Lock()
 
 
 class ByteSource(Protocol):
@@ -128,8 +132,7 @@ def upright_size(source: ByteSource) -> tuple[int, int]:
     """(width, height) as the picture is looked at, from its header. Raises ConditionError when that is no picture's."""
     with _opened(source) as image:
         width, height = image.size
-        with _FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd metadata
+        with without_warnings():  # about odd metadata
             sideways = _orientation(image) in _SIDEWAYS
     return (height, width) if sideways else (width, height)
 
@@ -141,12 +144,13 @@ def read_upright(source: ByteSource) -> Upright:
     """
     with _opened(source) as image:
         try:
-            if _is_plain(image):
-                return _read_plain(image)
-            read = read_pixels(image)
+            with without_warnings():  # about odd metadata, as early as on counting pages
+                if _is_plain(image):
+                    return _read_plain(image)
+                read = read_pixels(image)
         except ConditionError:
             raise
-        except Exception as error:  # decoders raise many kinds for broken data, as early as on counting pages
+        except Exception as error:  # decoders raise many kinds for broken data
             raise ConditionError(f"The picture is truncated or damaged ({error}).") from error
     whole = np.rint(read.values * np.float32(255)).astype(np.uint8)
     return Upright(whole[..., 0] if whole.shape[-1] == 1 else whole, read.notes)
@@ -166,13 +170,8 @@ def _is_plain(image: Image.Image) -> bool:
 def _read_plain(image: Image.Image) -> Upright:
     """What `read_pixels` gives, without a float for every byte: most of a photograph's time went there."""
     image.load()
-    before = image.size
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata
-        turned = image.getexif().get(_ORIENTATION, 1) != 1
-        ImageOps.exif_transpose(image, in_place=True)
-    turned = turned or image.size != before
-    return Upright(np.array(image), ("Turned upright by its EXIF orientation.",) if turned else ())
+    turned = upright(image)
+    return Upright(np.array(turned), () if turned is image else ("Turned upright by its EXIF orientation.",))
 
 
 def in_colour(pixels: np.ndarray) -> np.ndarray:
@@ -199,10 +198,9 @@ def _opened(source: ByteSource) -> Iterator[Image.Image]:
 
 
 def _header(source: ByteSource, file: object) -> Image.Image:
-    with _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata, and sizes that are checked next
+    with without_warnings():  # about odd metadata, and sizes that are checked next
         try:
-            return Image.open(file)  # type: ignore[arg-type]
+            return Image.open(file, formats=picture_formats())  # type: ignore[arg-type]
         except Image.DecompressionBombError as error:
             raise ConditionError(f"The picture may be a decompression bomb: {error}") from error
         except Exception as error:  # decoders raise many kinds for foreign bytes

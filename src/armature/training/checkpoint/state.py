@@ -15,6 +15,7 @@ from torch import Tensor
 
 from armature.errors import CheckpointError
 from armature.files import file_digest
+from armature.foreign import read_json
 
 FORMAT = 2
 STATE_NAME = "state.json"
@@ -99,9 +100,18 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint, on the CPU. Raises CheckpointError, in words, unless every byte is what was written."""
     facts = _facts(folder)
+    try:
+        return _read(folder, facts)
+    except (KeyError, TypeError, AttributeError) as error:  # a state.json with a digest of its own, made by hand
+        raise CheckpointError(f"{STATE_NAME} does not say all that a checkpoint needs ({error})") from error
+
+
+def _read(folder: Path, facts: Mapping[str, Any]) -> Checkpoint:
     tensors: dict[str, dict[str, Tensor]] = {}
     for name, wanted in facts["files"].items():
         path = folder / name
+        if Path(name).name != name:
+            raise CheckpointError(f"{STATE_NAME} names {name!r}, which is no file beside it")
         try:
             if path.stat().st_size != wanted["bytes"]:
                 raise CheckpointError(f"{name} has {path.stat().st_size} bytes instead of {wanted['bytes']}")
@@ -128,14 +138,14 @@ def facts_digest(facts: Mapping[str, Any]) -> str:
 def _facts(folder: Path) -> dict[str, Any]:
     """The checked contents of state.json."""
     try:
-        facts = json.loads((folder / STATE_NAME).read_text(encoding="utf-8"))
+        facts = read_json((folder / STATE_NAME).read_text(encoding="utf-8"), finite=False)
         told = facts.pop("digest")
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{STATE_NAME} cannot be read ({error})") from error
     if told != facts_digest(facts):
         raise CheckpointError(f"{STATE_NAME} is not what was written")
-    if facts["format"] != FORMAT:
-        raise CheckpointError(f"its format is {facts['format']}, and this version of Armature reads {FORMAT}")
+    if facts.get("format") != FORMAT:
+        raise CheckpointError(f"its format is {facts.get('format')}, and this version of Armature reads {FORMAT}")
     return facts
 
 

@@ -11,6 +11,8 @@ from pydantic_core import core_schema
 
 Unit = Literal["steps", "epochs", "minutes"]
 
+# Steps are counted with 64 bits, and far fewer are ever made.
+_LONGEST = 1e15
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
@@ -31,8 +33,8 @@ class Duration:
         if match is None or unit is None:
             raise ValueError(f"{value!r} is no length; write a number with its unit, as in '500 steps' or '3 epochs'")
         amount = float(match[1])
-        if amount <= 0 or (unit == "steps" and amount != int(amount)):
-            raise ValueError(f"{value!r} is no length; expected a positive number, and whole steps")
+        if not 0 < amount <= _LONGEST or (unit == "steps" and amount != int(amount)):
+            raise ValueError(f"{value!r} is no length; expected a positive number up to {_LONGEST:g}, and whole steps")
         return cls(amount, unit)
 
     def steps(self, per_epoch: int | None) -> int | None:

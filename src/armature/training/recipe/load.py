@@ -10,11 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from armature.errors import RecipeError
+from armature.errors import RecipeError, readable
+from armature.files import local_path
+from armature.foreign import check_depth
 from armature.training.recipe.describe import recipe_keys, tables, toml_value
 from armature.training.recipe.model import Recipe
 from armature.training.recipe.names import find_key, former_key, unknown_key
 
+_LONGEST, _MOST_DOTS = 200_000, 500
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 # Stand-ins for required keys that are missing or wrong, so that the other rules are still looked at.
 _STAND_INS = {"run": "run", "base.model": "embedded", "adapter.kind": "sketch", "data.source": "toyworld"}
 
@@ -29,7 +33,7 @@ class RecipeMistakesError(RecipeError):
     def __init__(self, where: str, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
         count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
-        self.lines = (f"{where} has {count}:", *self.mistakes)
+        self.lines = tuple(readable(line) for line in (f"{where} has {count}:", *self.mistakes))
         super().__init__("\n  ".join(self.lines))
 
 
@@ -74,9 +78,12 @@ def _read(source: str | Path | Mapping[str, Any] | Recipe) -> tuple[dict[str, An
     if isinstance(source, Recipe):
         return source.model_dump(mode="json"), "The recipe"
     if isinstance(source, Mapping):
-        # By way of JSON: what a mapping may hold is what TOML may hold, and lengths and paths are text there.
-        return json.loads(json.dumps(source, default=str)), "The recipe"
-    path = Path(source).expanduser()
+        try:
+            check_depth(source)
+            return _plain(source), "The recipe"
+        except ValueError as error:
+            raise RecipeError(f"The recipe cannot be used: {error}.") from error
+    path = local_path(source, RecipeError)
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -85,9 +92,40 @@ def _read(source: str | Path | Mapping[str, Any] | Recipe) -> tuple[dict[str, An
             f"The recipe {str(source)!r} cannot be read: {reason}; give the path of a TOML file."
         ) from error
     try:
-        return json.loads(json.dumps(tomllib.loads(text), default=str)), str(source)
-    except tomllib.TOMLDecodeError as error:
+        return _plain(_parsed(text)), str(source)
+    except ValueError as error:
         raise RecipeError(f"The recipe {str(source)!r} is no TOML: {error}; correct that line.") from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The content of a TOML text. Raises ValueError, in words, for every text that cannot be read."""
+    # Reading takes the square of a dotted key's length.
+    if len(text) > _LONGEST or any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise ValueError(f"it is longer than {_LONGEST} letters, or has more than {_MOST_DOTS} dots in a line")
+    try:
+        values = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    check_depth(values)
+    return values
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a mapping may hold is what TOML may hold; lengths, paths and dates are text there. A copy.
+
+    Raises ValueError for whole numbers of more than 64 bits, which TOML has not.
+    """
+    plain = json.loads(json.dumps(values, default=str))
+    level: list[Any] = [plain]
+    while level:
+        one = level.pop()
+        if isinstance(one, dict):
+            level += one.values()
+        elif isinstance(one, list):
+            level += one
+        elif isinstance(one, int) and not _LOWEST <= one <= _HIGHEST:
+            raise ValueError(f"it holds a number of {len(str(abs(one)))} digits; whole numbers have at most 64 bits")
+    return plain
 
 
 def _drop_unknown(values: dict[str, Any]) -> list[str]:
@@ -96,18 +134,21 @@ def _drop_unknown(values: dict[str, Any]) -> list[str]:
     known = recipe_keys()
     for name, value in list(values.items()):
         if name in tables() and isinstance(value, dict):
-            wrong = [f"{name}.{key}" for key in value if f"{name}.{key}" not in known]
-        else:
-            wrong = [] if name in known or name in tables() else [name]
-        for dotted in wrong:
-            if not isinstance(value, dict) or "." in dotted:
-                mistakes.append(unknown_key(dotted))
-            elif former_key(dotted) is not None:
-                mistakes += [unknown_key(f"{dotted}.{key}") for key in value]
+            # By table and key: a foreign name may hold dots of its own.
+            wrong = [key for key in value if f"{name}.{key}" not in known]
+            mistakes += [unknown_key(f"{name}.{key}") for key in wrong]
+            for key in wrong:
+                del value[key]
+        elif "." in name or name not in (*known, *tables()):
+            if name in known:
+                mistakes.append(f"'{name}' in quotes is one name with a dot in it; write it without quotes")
+            elif not isinstance(value, dict):
+                mistakes.append(unknown_key(name))
+            elif former_key(name) is not None:
+                mistakes += [unknown_key(f"{name}.{key}") for key in value]
             else:
-                mistakes.append(f"[{dotted}] is no table of a recipe; expected {', '.join(tables())}")
-            table, _, key = dotted.rpartition(".")
-            (values[table] if table else values).pop(key)
+                mistakes.append(f"[{name}] is no table of a recipe; expected {', '.join(tables())}")
+            del values[name]
     return mistakes
 
 
@@ -213,8 +254,8 @@ def _set(values: dict[str, Any], dotted: str, text: str) -> str:
 def _value(text: str, *, plain: bool) -> Any:
     """plain: the key takes any text, so that 2024 and true are words there; quotes are still taken off."""
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = _plain(_parsed(f"value = {text}"))
+    except ValueError:
         return text
     value = parsed["value"]
     return text if len(parsed) > 1 or (plain and not isinstance(value, str)) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from armature.data.settings import DataSettings
@@ -19,6 +20,7 @@ from armature.data.sources.listed import (
 from armature.data.sources.reading import FileBytes
 from armature.data.sources.source import Problem, SourceFormat
 from armature.errors import DatasetError
+from armature.files import local_path
 
 CAPTION_ENDINGS = (".txt", ".caption")
 
@@ -29,7 +31,7 @@ def open_folder(settings: DataSettings, kind: str) -> ListedSource:
     The caption of a/b.jpg is a/b.txt or, without that, a/b.caption; its map a/b.png (any picture ending) in the
     folder `data.conditions`. Raises DatasetError when a folder is missing.
     """
-    root = Path(settings.source).expanduser()
+    root = local_path(settings.source, DatasetError)
     if not root.is_dir():
         raise DatasetError(f"data.source: no folder at {str(root)!r}; expected a folder of pictures with captions.")
     maps = None if settings.conditions is None else MapFolder(conditions_folder(settings.conditions, root))
@@ -42,7 +44,8 @@ def open_folder(settings: DataSettings, kind: str) -> ListedSource:
 
 def _entry(path: Path, root: Path, maps: MapFolder | None) -> Entry:
     key = path.relative_to(root).as_posix()
-    caption = next((beside for end in CAPTION_ENDINGS if (beside := path.with_suffix(end)).is_file()), None)
+    # A name may be as long as it can be with its own ending, and too long with another: no file then, and no error.
+    caption = next((beside for end in CAPTION_ENDINGS if os.path.isfile(beside := path.with_suffix(end))), None)
     condition = None if maps is None else maps.find(stem_of(path, root))
     if isinstance(condition, Problem):
         return Entry(key, problem=condition)
@@ -53,7 +56,7 @@ def _entry(path: Path, root: Path, maps: MapFolder | None) -> Entry:
 
 
 def _fits(source: str) -> float:
-    path = Path(source).expanduser()
+    path = local_path(source, DatasetError)
     if not path.is_dir():
         return 0
     return 0.6 if has_pictures(path) else 0.1

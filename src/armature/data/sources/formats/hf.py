@@ -13,6 +13,7 @@ from armature.data.sources.listed import Entry, ListedSource, NoCaption, has_pic
 from armature.data.sources.reading import LazyBytes
 from armature.data.sources.source import Problem, SourceFormat, library
 from armature.errors import DatasetError
+from armature.files import local_path
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 SAVED = ("state.json", "dataset_dict.json")
@@ -46,7 +47,7 @@ def open_hf(settings: DataSettings, kind: str) -> ListedSource:
 
 
 def _load(datasets: Any, source: str, split: str) -> Any:
-    path = Path(source).expanduser()
+    path = local_path(source, DatasetError)
     try:
         if any((path / name).is_file() for name in SAVED):
             loaded = datasets.load_from_disk(str(path))
@@ -119,7 +120,7 @@ class _Rows(Sequence[Entry]):
 
 
 def _fits(source: str) -> float:
-    path = Path(source).expanduser()
+    path = local_path(source, DatasetError)
     if path.is_dir():
         if any((path / name).is_file() for name in SAVED):
             return 0.9

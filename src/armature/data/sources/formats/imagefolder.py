@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,8 @@ from armature.data.sources.listed import (
 from armature.data.sources.reading import FileBytes
 from armature.data.sources.source import Problem, SourceFormat
 from armature.errors import DatasetError
+from armature.files import local_path
+from armature.foreign import read_json
 
 METADATA = ("metadata.jsonl", "metadata.csv")
 _HEADER_BYTES = 64 * 1024
@@ -39,7 +40,7 @@ def open_imagefolder(settings: DataSettings, kind: str) -> ListedSource:
     _file_name), or a folder paired by stem. Raises DatasetError when the folder, the file or the conditions are
     missing, and for a folder with both metadata files.
     """
-    path = Path(settings.source).expanduser()
+    path = local_path(settings.source, DatasetError)
     root = path.parent if path.name in METADATA else path
     rows = [row for file in _metadata(root) for row in _rows(file, root)]
     maps = _map_folder(settings.conditions, root, rows)
@@ -90,8 +91,8 @@ def _json_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | Problem]]
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode())
-        except (ValueError, RecursionError) as error:
+            row = read_json(line.decode(), finite=False)
+        except ValueError as error:
             what = "UTF-8 text" if isinstance(error, UnicodeDecodeError) else "JSON"
             yield number, Problem("picture", f"The line is not {what} ({error}).")
         else:
@@ -164,13 +165,13 @@ def _file(row: Mapping[str, Any], names: tuple[str, ...], folder: Path, root: Pa
     path = Path(os.path.normpath(folder / value))
     if not path.is_relative_to(os.path.normpath(root)):
         return f"{value!r} lies outside the folder of the data."
-    if not path.is_file():
+    if not os.path.isfile(path):  # also for names that no file system has, over which Path.is_file stumbles
         return f"there is no file {value!r}."
     return path
 
 
 def _fits(source: str) -> float:
-    path = Path(source).expanduser()
+    path = local_path(source, DatasetError)
     if not path.is_dir():
         return 0.8 if path.name in METADATA and path.is_file() else 0
     if any(_lists_pictures(path / name) for name in METADATA):
@@ -184,8 +185,11 @@ def _lists_pictures(metadata: Path) -> bool:
     """Whether a file is there and, as a table, has a column of files: tables of that name may hold anything."""
     if not metadata.is_file() or metadata.suffix != ".csv":
         return metadata.is_file()
-    with metadata.open("rb") as file:
-        return b"file_name" in file.readline(_HEADER_BYTES)
+    try:
+        with metadata.open("rb") as file:
+            return b"file_name" in file.readline(_HEADER_BYTES)
+    except OSError:
+        return True  # reading it will tell what is wrong
 
 
 FORMAT = SourceFormat(_fits, open_imagefolder)

@@ -14,6 +14,7 @@ from armature.data.sources.listed import PICTURE_ENDINGS, CaptionBytes, Entry, L
 from armature.data.sources.reading import FileBytes
 from armature.data.sources.source import Problem, SourceFormat, library
 from armature.errors import DatasetError
+from armature.files import local_path
 
 _REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 _PLAIN_TEXT = ("txt", "caption")
@@ -60,7 +61,7 @@ def _shards(pattern: str) -> list[Path]:
         parts = [name for part in parts for name in expand(part)]
     shards: list[Path] = []
     for part in parts:
-        path = Path(part).expanduser()
+        path = local_path(part, DatasetError)
         if path.is_dir():
             shards += sorted(file for file in path.glob("*.tar") if file.is_file())
         elif path.is_file():
@@ -77,11 +78,14 @@ def _shards(pattern: str) -> list[Path]:
 def _entries(shard: Path, where: str, settings: DataSettings) -> list[Entry]:
     samples: dict[str, dict[str, FileBytes]] = {}
     doubled: dict[str, str] = {}
-    cut = None
+    cut, at = None, 0
     try:
         with tarfile.open(shard, "r:") as archive:
             try:
                 for member in archive:
+                    if member.offset_data <= at or member.size < 0:
+                        raise tarfile.ReadError("its members do not follow each other")
+                    at = member.offset_data
                     name, ending = _split(member.name)
                     if not member.isreg() or not name or not ending:
                         continue
@@ -89,9 +93,11 @@ def _entries(shard: Path, where: str, settings: DataSettings) -> list[Entry]:
                     if ending in parts:
                         doubled[name] = ending
                     parts[ending] = FileBytes(shard, member.offset_data, member.size)
-            except tarfile.ReadError as error:
+                if _goes_on(shard, archive.offset):
+                    cut = "a member's header is none"
+            except Exception as error:  # odd headers fail in many ways of tarfile
                 cut = str(error)
-    except (tarfile.TarError, OSError) as error:
+    except Exception as error:
         raise DatasetError(
             f"{str(shard)!r} cannot be read as a tar file ({error}); expected a plain .tar (unpack .tar.gz to .tar)."
         ) from error
@@ -107,6 +113,13 @@ def _entries(shard: Path, where: str, settings: DataSettings) -> list[Entry]:
         reason = f"The shard is cut off or damaged ({cut}); what follows is lost."
         entries.append(Entry(f"{where} (end)", problem=Problem("picture", reason)))
     return entries
+
+
+def _goes_on(shard: Path, offset: int) -> bool:
+    """Whether there is more than the zeros of its end: tarfile takes a damaged header for an end, without a word."""
+    with shard.open("rb") as file:
+        file.seek(offset)
+        return any(file.read(tarfile.BLOCKSIZE))
 
 
 def _split(member: str) -> tuple[str, str]:
@@ -161,7 +174,7 @@ def _is_picture(ending: str, wanted: str) -> bool:
 
 
 def _fits(source: str) -> float:
-    path = Path(source).expanduser()
+    path = local_path(source, DatasetError)
     if path.is_dir():
         return 0.4 if next(path.glob("*.tar"), None) is not None else 0
     named = source.endswith(".tar") or any(mark in source for mark in "{*?") or "::" in source

@@ -1,0 +1,1 @@
+"""One file a kind of input; each holds one Kind as KIND."""
