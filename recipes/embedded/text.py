@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from armature.bases.card import words_of
 from armature.toyworld.caption import BIG_FROM, SMALL_UP_TO, caption, relative_size
 from armature.toyworld.layout import MOST_OBJECTS, Plan, plan_scene
 from armature.toyworld.palette import COLOUR_NAMES, GROUNDS, OBJECTS, STYLES, TIMES
@@ -105,6 +106,11 @@ def captions_of(seed: int, count: int) -> list[str]:
     """Several captions of one scene in different words; the same seed always gives the same ones."""
     plan = plan_scene(np.random.default_rng(seed), 128)
     return [caption(plan, np.random.default_rng([seed, way])) for way in range(count)]
+
+
+def words_taught(scenes: int = 20_000) -> list[str]:
+    """Every word of the captions of so many scenes, in alphabetical order; rarer words do not exist."""
+    return sorted({word for seed in range(scenes) for text in captions_of(seed, 4) for word in words_of(text)})
 
 
 def examples(tokenizer: CLIPTokenizer, first: int, count: int) -> tuple[Tensor, Tensor]:
