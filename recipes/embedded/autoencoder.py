@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
+from linear_start import start_linear
 from PIL import Image
 from run import Run, arguments, averaged, precision
 from store import Store, held_out, to_tensor
@@ -26,6 +27,8 @@ CHROMA_WEIGHT = 1.0
 LATENT_WEIGHT = 0.02
 # The decoder meets latents that a base model made: nearly right ones.
 LATENT_NOISE = 0.05
+# Pictures that tell the first weights.
+LINEAR_START = 64
 # A picture counts as seen when its number of pixels was: four crops a picture.
 CROPS_A_PICTURE = 4
 
@@ -33,13 +36,13 @@ CROPS_A_PICTURE = 4
 def build(width: int, channels: int) -> AutoencoderTiny:
     """The untrained autoencoder.
 
-    Decoding is to cost little, so most blocks stand where the picture is small.
+    Decoding is to cost little, so most blocks stand where the picture is small, and none where it has its full size.
     """
     vae = AutoencoderTiny(
         encoder_block_out_channels=(width,) * 4,
         decoder_block_out_channels=(width,) * 4,
         num_encoder_blocks=(1, 2, 4, 6),
-        num_decoder_blocks=(6, 4, 2, 1),
+        num_decoder_blocks=(6, 4, 2, 0),
         latent_channels=channels,
     )
     return vae.to(memory_format=torch.channels_last)
@@ -79,13 +82,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scenes", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--width", type=int, default=24)
-    parser.add_argument("--channels", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--polish", type=Path, help="a finished run whose decoder to train on")
     given = arguments(parser, pictures=120_000, batch=2)
     torch.manual_seed(0)
+    pictures = Store.open(given.scenes).array("picture")
     vae = build(given.width, given.channels)
+    start_linear(vae, to_tensor(pictures[:LINEAR_START]))
     if given.polish:
         vae = AutoencoderTiny.from_pretrained(given.polish / "vae").to(memory_format=torch.channels_last)
         vae.encoder.requires_grad_(False)
@@ -124,7 +129,6 @@ def main() -> None:
         preview_minutes=6,
     )
     given.run.mkdir(parents=True, exist_ok=True)
-    pictures = Store.open(given.scenes).array("picture")
     # Another seed after every pause: crops need not repeat, and no state is kept for them.
     run.batches = crops(pictures, given.batch, seed=int(np.random.SeedSequence().generate_state(1)[0]))
     run.train()

@@ -95,7 +95,9 @@ class Payload:
 
 def test_a_ckpt_that_wants_to_run_code_is_refused(tmp_path, capsys):
     (tmp_path / "bad.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}, protocol=2))
-    with pytest.raises(CheckpointError, match="wants more than tensors, or is damaged; nothing in it was run"):
+    with pytest.raises(
+        CheckpointError, match="wants to run code or build other objects than tensors .* nothing was run"
+    ):
         open_base(tmp_path / "bad.ckpt")
     assert capsys.readouterr().out == ""
 
@@ -103,7 +105,7 @@ def test_a_ckpt_that_wants_to_run_code_is_refused(tmp_path, capsys):
 def test_a_truncated_file_is_refused(single, tmp_path):
     whole = (single / "model.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match=r"is truncated: \d+ bytes of \d+"):
         open_base(tmp_path / "half.safetensors")
 
 

@@ -155,7 +155,7 @@ def bad_files(folder):
         (["--init", "LINES", "--strength", "1.5"], "strength is 1.5, expected a number above 0 and up to 1."),
         (["--inpaint", "LINES"], "give it as image (--init)."),
         (["--base", "gone"], "There is no base model 'gone'"),
-        (["--vae", "gone/vae/none"], "The VAE 'gone/vae/none' cannot be opened: "),
+        (["--vae", "gone/vae/none"], "The VAE 'gone/vae/none' is no file or folder here and not in the hub's cache"),
         (["--dtype", "float8"], "dtype is 'float8'; expected float32, float16, bfloat16."),
         (["--adapter", "sketch"], "--adapter 'sketch' is not KIND=REF"),
         (["--adapter", "depth=x"], "and no control is of that kind"),

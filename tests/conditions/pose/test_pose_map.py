@@ -64,10 +64,10 @@ CANVAS = {"people": [PERSON]}
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (person(n0=float("nan")), "person 0 has nan among its joints"),
-        (person(n4=float("inf")), "person 0 has inf among"),
+        (person(n0=float("nan")), "is not JSON .it holds NaN, which is no number of JSON"),
+        (person(n4=float("inf")), "is not JSON .it holds Infinity"),
         (person(n1=1e300), r"person 0 has 1e\+300 among"),
-        (person(n1=10**400), r"person 0 has 1000\d+\.\.\. among"),
+        (person(n1=10**400), "it holds a number of 401 digits"),
         (person(n2="1"), "person 0 has '1' among"),
         (person(n2=True), "person 0 has True among"),
         (person(n2=[1]), r"person 0 has \[1\] among"),
@@ -88,7 +88,7 @@ CANVAS = {"people": [PERSON]}
         ({**CANVAS, "canvas_width": 512.5, "canvas_height": 512}, "has a canvas of 512.5 x 512; expected whole pixels"),
         ({**CANVAS, "canvas_width": -512, "canvas_height": 512}, "has a canvas of -512 x 512; expected whole pixels"),
         ({**CANVAS, "canvas_width": "512", "canvas_height": 512}, "has a canvas of '512' x 512; expected whole pixels"),
-        ({**CANVAS, "canvas_width": float("nan"), "canvas_height": 512}, "has a canvas of nan x 512"),
+        ({**CANVAS, "canvas_width": float("nan"), "canvas_height": 512}, "is not JSON .it holds NaN"),
         ({**CANVAS, "canvas_width": 4, "canvas_height": 4}, "4 x 4 px was asked for; expected at least 8"),
         ({**CANVAS, "canvas_width": 32, "canvas_height": 32}, "outside its canvas of 32 x 32 px"),
         ({"people": [{"pose_keypoints_2d": [0.5] * 54}]}, "in parts of a canvas that it does not state"),
