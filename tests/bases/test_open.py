@@ -96,7 +96,7 @@ class Payload:
 def test_a_ckpt_that_wants_to_run_code_is_refused(tmp_path, capsys):
     (tmp_path / "bad.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}, protocol=2))
     with pytest.raises(
-        CheckpointError, match="wants to run code or build other objects than tensors .* nothing was run"
+        CheckpointError, match=r"wants to run code or build other objects than tensors .* nothing was run"
     ):
         open_base(tmp_path / "bad.ckpt")
     assert capsys.readouterr().out == ""
