@@ -7,11 +7,13 @@ SOURCES := src tests recipes benchmarks examples
 .PHONY: demo test fuzz lint types docs package bench embedded clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Making $(VENV) and installing PyTorch and what else is needed: once, some minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
+	@echo "Installing what the tests need."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 

@@ -18,8 +18,9 @@ ELSEWHERE = {
     "changelog.md": "CHANGELOG.md",
 }
 
-# Shows a whole file of the repository: <!-- file: examples/attach.py -->
-_FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
+# Shows a whole file of the repository: <!-- file: examples/attach.py -->, and in the next line a link, which readers of
+# the sources see instead.
+_FILE = re.compile(r"^<!-- file: (\S+) -->\n\[\1\]\(\.\./\1\)$", re.MULTILINE)
 
 # What a browser fetches by itself; links that a reader follows are free to lead anywhere.
 _FETCHED = re.compile(r"""<(?:(?:script|img|iframe|source)\b[^>]*\bsrc|link\b[^>]*\bhref)=["']?(?:https?:)?//""")

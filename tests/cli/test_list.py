@@ -45,4 +45,7 @@ def test_nothing_is_cut_in_a_narrow_terminal(what):
 def test_an_unknown_list_names_the_known_ones():
     done = run("adaptors")
     assert done.exit_code == 2
-    assert "'kinds', 'extractors', 'adapters', 'samplers', 'words'" in " ".join(done.stderr.replace("│", " ").split())
+    assert done.stderr == (
+        "armature: There is no list of 'adaptors'; expected one of kinds, extractors, adapters, samplers, words. "
+        "Did you mean 'adapters'?\n"
+    )

@@ -80,6 +80,11 @@ def locate(
         )
     if path.is_file():
         return _single(path, text)
+    if path.name == "adapter" and (path.parent / "checkpoints").is_dir():
+        raise CheckpointError(
+            f"There is no adapter in {str(path.parent)!r} yet: its training was not finished. Go on with "
+            "`armature train RECIPE --resume`."
+        )
     if not isinstance(source, str) or not _HUB_ID.fullmatch(text) or _looks_local(text):
         raise CheckpointError(
             f"There is no file or folder {text!r}; expected a path, a hub id such as "

@@ -24,7 +24,9 @@ def convert(
     channels: Annotated[int | None, typer.Option(help="Input channels, where the keys leave them open.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
-    """Convert an adapter between diffusers' folder and the authors' single file, bit for bit."""
+    """Convert an adapter to another format.
+
+    Between diffusers' folder and the authors' single file, bit for bit."""
     from armature.checkpoints.convert import convert_checkpoint
 
     print(convert_checkpoint(file, out, to=to.value, kind=kind, in_channels=channels, force=force))

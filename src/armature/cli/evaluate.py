@@ -43,7 +43,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the report. Else evaluation-KIND.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Measure control fidelity without the adapter, with it, and at best; write report.json, report.md, sheet.png."""
+    """Measure how well an adapter controls.
+
+    Without it, with it, and at best; writes report.json, report.md and sheet.png."""
     from armature.cli.quiet import quiet_libraries
 
     if out is not None and out.exists() and not out.is_dir():

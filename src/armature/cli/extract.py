@@ -38,7 +38,9 @@ def extract(
     force: Annotated[bool, typer.Option(help="Make maps anew that are up to date.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Turn a picture, or every picture of a folder, into a condition map."""
+    """Turn pictures into condition maps.
+
+    IMAGE is one picture, or a folder of which every picture is taken."""
     extractor = find_extractor(kind)
     if picture is None or out is None:
         missing = "PICTURE" if picture is None else "--out MAP"

@@ -24,7 +24,10 @@ def inspect(
     subfolder: Annotated[str | None, typer.Option(help="Folder inside the repository.")] = None,
     variant: Annotated[str | None, typer.Option(help="For example fp16.")] = None,
 ) -> None:
-    """Show an adapter's kind, base family, size, input contract, format and metadata; or a picture's settings."""
+    """Show what an adapter or a picture says of itself.
+
+    Of an adapter kind, family of bases, size, input contract, format, metadata; of a picture the settings behind it.
+    """
     if Path(file).suffix.lower() == ".png":
         _picture(file, json)
         return

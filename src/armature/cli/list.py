@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from armature.errors import ArmatureError
 
 
 class Things(StrEnum):
@@ -21,11 +24,21 @@ class Things(StrEnum):
 
 
 def list_things(
-    what: Annotated[Things, typer.Argument(help="What to list.")],
+    what: Annotated[
+        str, typer.Argument(help=f"What to list: {', '.join(Things)}.", autocompletion=lambda: list(Things))
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
-    """List the kinds of control, the extractors, the shipped adapters, the samplers, or the embedded base's words."""
-    rows = _ROWS[what]()
+    """List what there is to choose from.
+
+    Kinds of control, extractors, shipped adapters, samplers, or the embedded base's words."""
+    if what not in Things:
+        near = get_close_matches(what, list(Things), 1)
+        raise ArmatureError(
+            f"There is no list of {what!r}; expected one of {', '.join(Things)}."
+            + (f" Did you mean {near[0]!r}?" if near else "")
+        )
+    rows = _ROWS[Things(what)]()
     if as_json:
         typer.echo(json.dumps(rows))
         return

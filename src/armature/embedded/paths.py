@@ -29,7 +29,10 @@ def embedded_adapter_path(kind: str) -> Path:
     path = WEIGHTS / "adapters" / kind
     if not (path / "config.json").is_file():
         known = ", ".join(embedded_adapter_kinds()) or "none"
-        raise CheckpointError(f"There is no embedded adapter {kind!r}; this installation has: {known}.")
+        raise CheckpointError(
+            f"There is no embedded adapter {kind!r}; this installation has: {known}. Train one and name its folder "
+            f"(--adapter {kind}=FOLDER, or adapters= in Python)."
+        )
     return path
 
 

@@ -200,8 +200,9 @@ def _cache(setup: Setup, dataset: Dataset) -> tuple[CacheState, CacheFolders | N
 def _adapter_in_words(setup: Setup) -> str:
     spec, contract = setup.adapter.spec, setup.contract
     millions = sum(parameter.numel() for parameter in setup.adapter.parameters()) / 1e6
+    words = f" ({contract.description})" if contract.description else ""
     channels = "1 channel" if contract.channels == 1 else f"{contract.channels} channels"
-    return f"{setup.recipe.adapter.kind}, {spec.network}, {millions:.3g} M weights, {channels} ({contract.description})"
+    return f"{setup.recipe.adapter.kind}, {spec.network}, {millions:.3g} M weights, {channels}{words}"
 
 
 def _run_notes(recipe: Recipe) -> list[str]:
