@@ -45,9 +45,7 @@ class BaseSettings(_Strict):
 class AdapterSettings(_Strict):
     """The `[adapter]` table: what is trained."""
 
-    kind: str = Field(
-        description="what the adapter follows: sketch, canny, depth, openpose... (`armature list kinds`), or a kind of one's own"
-    )
+    kind: str = Field(description="what the adapter follows: a name that `armature list kinds` shows")
     network: str = Field(
         default="auto", description='full, full_xl, light...; "auto" is full, or full_xl for SDXL; "light" suits colour'
     )
