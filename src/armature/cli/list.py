@@ -32,7 +32,7 @@ def list_things(
     """List what there is to choose from.
 
     Kinds of control, extractors, shipped adapters, samplers, or the embedded base's words."""
-    if what not in Things:
+    if what not in [*Things]:
         near = get_close_matches(what, list(Things), 1)
         raise ArmatureError(
             f"There is no list of {what!r}; expected one of {', '.join(Things)}."
