@@ -36,7 +36,7 @@ def list_things(
         near = get_close_matches(what, list(Things), 1)
         raise ArmatureError(
             f"There is no list of {what!r}; expected one of {', '.join(Things)}."
-            + (f" Did you mean {near[0]!r}?" if near else "")
+            + (f" Did you mean {str(near[0])!r}?" if near else "")
         )
     rows = _ROWS[Things(what)]()
     if as_json:
