@@ -202,4 +202,7 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no file or folder 'sketch'"):
         load_adapter("sketch")
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    refuses(tmp_path / "run" / "adapter", f"There is no adapter in '{tmp_path}/run' yet: its training was not finished. Go on with")
+    refuses(
+        tmp_path / "run" / "adapter",
+        f"There is no adapter in '{tmp_path}/run' yet: its training was not finished. Go on with",
+    )
