@@ -31,6 +31,12 @@ def test_an_epoch_passes_over_every_bucket_in_whole_steps_of_one_bucket():
     assert np.concatenate([d.positions for d in draws]).tolist() == list(range(64))
 
 
+def test_positions_go_on_over_epochs_so_that_no_noise_comes_twice():
+    order = BucketBatchSampler(BUCKETS, StepLayout(4), seed=3)
+    draws = take(order, 2 * order.steps_per_epoch + 3)
+    assert np.concatenate([d.positions for d in draws]).tolist() == list(range(4 * len(draws)))
+
+
 def test_leftovers_are_other_samples_each_epoch():
     order = BucketBatchSampler({(64, 64): np.arange(11)}, StepLayout(8), seed=0)
     seen = [set(d.numbers.tolist()) for d in take(order, 40)]
