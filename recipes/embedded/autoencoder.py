@@ -84,13 +84,14 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--polish", type=Path, help="a finished run whose decoder to train on")
     given = arguments(parser, pictures=120_000, batch=2)
     torch.manual_seed(0)
     pictures = Store.open(given.scenes).array("picture")
     vae = build(given.width, given.channels)
-    start_linear(vae, to_tensor(pictures[:LINEAR_START]))
+    if not given.polish and not (given.run / "state.pt").exists():
+        start_linear(vae, to_tensor(pictures[:LINEAR_START]))
     if given.polish:
         vae = AutoencoderTiny.from_pretrained(given.polish / "vae").to(memory_format=torch.channels_last)
         vae.encoder.requires_grad_(False)

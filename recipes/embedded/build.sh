@@ -35,12 +35,7 @@ train() {
 test -f "$run/scenes/captions.json" || "$python" "$here/scenes.py" "$run/scenes" --count "$count"
 train "$run/autoencoder/vae" autoencoder.py 300000 "$run/scenes" "$run/autoencoder"
 "$python" "$here/encode.py" "$run/scenes" "$run/autoencoder" --device "$device" --pause-after "$(left)"
-"$python" - "$run" <<'END' || { echo "paused; the same command goes on"; exit 0; }
-import json, sys
-run = sys.argv[1]
-done, count = json.load(open(f"{run}/autoencoder/latents.json"))["done"], len(json.load(open(f"{run}/scenes/captions.json")))
-sys.exit(done < count)
-END
+test -e "$run/autoencoder/latents.all" || { echo "paused; the same command goes on"; exit 0; }
 train "$run/text/text_encoder" text.py 120000 "$run/text"
 train "$run/base/pipeline" base.py 1200000 "$run/scenes" "$run/autoencoder" "$run/text" "$run/base"
 train "$run/annotator/annotator.safetensors" annotator.py 200000 "$run/scenes" "$run/annotator" --autoencoder "$run/autoencoder"

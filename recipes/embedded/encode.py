@@ -1,7 +1,7 @@
 """Encode the training scenes for the base: python recipes/embedded/encode.py SCENES AUTOENCODER [--device cuda].
 
-AUTOENCODER/latents.f16 holds (count, channels, 16, 16) in half precision, latents.json how many are done. It goes on
-where it stopped, and the base may train on the first ones meanwhile.
+AUTOENCODER/latents.f16 holds (count, channels, 16, 16) in half precision, latents.json how many are done, latents.all
+lies there when all are. It goes on where it stopped, and the base may train on the first ones meanwhile.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def main() -> None:
         print(json.dumps({"encoded": first, "minutes": round((time.monotonic() - began) / 60, 2)}), flush=True)
         if (time.monotonic() - began) / 60 > given.pause_after:
             return
+    (given.autoencoder / "latents.all").touch()
 
 
 if __name__ == "__main__":

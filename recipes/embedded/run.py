@@ -58,12 +58,6 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def wait() -> None:
-    """Wait for the other processes, if there are any."""
-    if dist.is_initialized():
-        dist.barrier()
-
-
 def averaged_over_processes(parameters: list[nn.Parameter], pausing: bool) -> bool:
     """Average gradients over all processes; returns whether any of them wants to pause."""
     if not dist.is_initialized():

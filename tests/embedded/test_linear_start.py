@@ -1,8 +1,5 @@
 """The first weights of the embedded autoencoder, from a recipe that lies outside the package."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,16 +7,10 @@ from diffusers import AutoencoderTiny
 
 from armature.toyworld import scene
 
-HOME = Path(__file__).parents[2] / "recipes" / "embedded"
-
 
 @pytest.fixture
-def start_linear(monkeypatch):
-    monkeypatch.syspath_prepend(str(HOME))
-    from linear_start import start_linear
-
-    yield start_linear
-    sys.modules.pop("linear_start")
+def start_linear(recipe_part):
+    return recipe_part("linear_start").start_linear
 
 
 def pictures(first, count):

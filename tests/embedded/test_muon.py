@@ -1,22 +1,13 @@
 """The optimizer of the embedded model's recipes, which lie outside the package."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-HOME = Path(__file__).parents[2] / "recipes" / "embedded"
-
 
 @pytest.fixture
-def muon(monkeypatch):
-    monkeypatch.syspath_prepend(str(HOME))
-    import muon
-
-    yield muon
-    sys.modules.pop("muon")
+def muon(recipe_part):
+    return recipe_part("muon")
 
 
 @pytest.mark.parametrize("shape", [(3, 24, 216), (2, 96, 32)])

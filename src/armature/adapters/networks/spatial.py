@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -234,9 +234,9 @@ class SpatialAdapter(Adapter, ABC):
         return (*by_config, cls.guessed(COMFY, spec), cls.guessed(A1111, spec))
 
     @classmethod
+    @abstractmethod
     def guessed(cls, program: str, spec: AdapterSpec) -> Reader:
         """What a program makes of the weights that builds the network from a few tensors alone."""
-        raise NotImplementedError
 
 
 def matching(shapes: Shapes, pattern: str) -> bool:
